@@ -1,0 +1,303 @@
+"""The chain: which hooks run, in which order, and what a wrong one says."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tornado import gen
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.web import Application, HTTPError, RequestHandler
+
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.middleware import Middleware, MiddlewareMixin, NotFoundHandler
+
+Log = list[str]
+Fetch = Callable[[str], Any]
+
+
+class Tracing(Middleware):
+    """Notes each of its hooks in the application's log."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def note(self, handler: RequestHandler, hook: str) -> None:
+        handler.settings["log"].append(f"{self.name} {hook}")
+
+    def process_request(self, handler: RequestHandler) -> Any:
+        self.note(handler, "request")
+
+    def process_response(self, handler: RequestHandler) -> Any:
+        self.note(handler, "response")
+
+    def process_exception(self, handler: RequestHandler, exc: Exception) -> Any:
+        self.note(handler, type(exc).__name__)
+
+    def process_finish(self, handler: RequestHandler) -> Any:
+        self.note(handler, f"finish {handler.get_status()}")
+
+
+class AsyncTracing(Tracing):
+    async def process_request(self, handler: RequestHandler) -> None:
+        await asyncio.sleep(0)
+        self.note(handler, "request")
+
+    @gen.coroutine
+    def process_response(self, handler: RequestHandler) -> Any:
+        yield gen.moment
+        self.note(handler, "response")
+
+    async def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+        await asyncio.sleep(0)
+        self.note(handler, type(exc).__name__)
+
+
+class Handler(MiddlewareMixin, RequestHandler):
+    def get(self) -> None:
+        self.settings["log"].append("verb")
+        self.write("hello")
+
+
+class Failing(Handler):
+    def get(self) -> None:
+        raise HTTPError(418)
+
+
+@pytest.fixture
+def log() -> Log:
+    return []
+
+
+@pytest.fixture
+def app(log: Log) -> Application:
+    return Application(log=log, default_handler_class=NotFoundHandler)
+
+
+@pytest.fixture
+def get(http_client: AsyncHTTPClient, base_url: str) -> Fetch:
+    async def get(path: str) -> HTTPResponse:
+        return await http_client.fetch(base_url + path, raise_error=False)
+
+    return get
+
+
+def add(app: Application, path: str, outer: list[object], inner: list[object], base: type) -> None:
+    app.settings["middleware"] = outer
+    app.add_handlers(".*", [(path, type("Added", (base,), {"middleware": inner}))])
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("kind", [Tracing, AsyncTracing])
+async def test_request_hooks_run_inwards_and_response_hooks_outwards(
+    app: Application, get: Fetch, log: Log, kind: type[Tracing]
+) -> None:
+    add(app, "/", [kind("a"), kind("b")], [kind("c")], Handler)
+    assert (await get("/")).body == b"hello"
+    assert log == [
+        *["a request", "b request", "c request", "verb"],
+        *["c response", "b response", "a response"],
+        *["c finish 200", "b finish 200", "a finish 200"],
+    ]
+
+
+@pytest.mark.gen_test
+async def test_class_attribute_of_a_subclass_replaces_that_of_its_base(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Base(Handler):
+        middleware = [Tracing("base")]
+
+    add(app, "/", [], [Tracing("own")], Base)
+    await get("/")
+    assert log == ["own request", "verb", "own response", "own finish 200"]
+
+
+@pytest.mark.gen_test
+async def test_any_object_with_a_hook_will_do(app: Application, get: Fetch) -> None:
+    class Duck:
+        def process_response(self, handler: RequestHandler) -> None:
+            handler.write(" quack")
+
+    add(app, "/", [Duck()], [], Handler)
+    assert (await get("/")).body == b"hello quack"
+
+
+@pytest.mark.gen_test
+async def test_response_hook_sets_status_header_and_cookie_after_an_await(
+    app: Application, get: Fetch
+) -> None:
+    class Late(Middleware):
+        async def process_response(self, handler: RequestHandler) -> None:
+            await asyncio.sleep(0.001)
+            handler.set_status(202)
+            handler.set_header("X-Late", "yes")
+            handler.set_cookie("late", "1")
+            handler.write("!")
+
+    add(app, "/", [Late()], [], Handler)
+    response = await get("/")
+    assert (response.code, response.body) == (202, b"hello!")
+    assert response.headers["X-Late"] == "yes"
+    assert response.headers["Set-Cookie"].startswith("late=1")
+
+
+class Answering(Tracing):
+    def process_request(self, handler: RequestHandler) -> None:
+        self.note(handler, "request")
+        handler.finish("answered")
+
+
+class Refusing(Tracing):
+    async def process_request(self, handler: RequestHandler) -> None:
+        self.note(handler, "request")
+        raise HTTPError(403)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("kind", [Tracing, AsyncTracing])
+async def test_request_hook_that_answers_ends_the_request_there(
+    app: Application, get: Fetch, log: Log, kind: type[Tracing]
+) -> None:
+    class Overriding(Handler):
+        async def prepare(self) -> None:
+            await super().prepare()
+            log.append("after super().prepare()")
+
+    add(app, "/", [kind("a"), Answering("b"), kind("c")], [], Overriding)
+    assert (await get("/")).body == b"answered"
+    assert log == [
+        *["a request", "b request", "b response", "a response"],
+        *["c finish 200", "b finish 200", "a finish 200"],
+    ]
+
+
+@pytest.mark.gen_test
+async def test_request_hook_that_raises_reaches_the_hooks_outside_it(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    add(app, "/", [Tracing("a"), Refusing("b"), Tracing("c")], [], Handler)
+    assert (await get("/")).code == 403
+    assert log[:5] == ["a request", "b request", "a HTTPError", "b response", "a response"]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("kind", [Tracing, AsyncTracing])
+async def test_exception_hooks_are_asked_outwards(
+    app: Application, get: Fetch, log: Log, kind: type[Tracing]
+) -> None:
+    add(app, "/", [kind("a"), kind("b")], [], Failing)
+    assert (await get("/")).code == 418
+    assert log[2:6] == ["b HTTPError", "a HTTPError", "b response", "a response"]
+
+
+@pytest.mark.gen_test
+async def test_exception_hook_that_finishes_has_handled_it(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Handling(Tracing):
+        async def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+            handler.finish("handled")
+
+    add(app, "/", [Tracing("a"), Handling("b")], [], Failing)
+    response = await get("/")
+    assert (response.code, response.body) == (200, b"handled")
+    assert "a HTTPError" not in log
+    assert log[2:4] == ["b response", "a response"]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("delay", [False, True])
+async def test_response_hook_that_raises_gives_a_500_and_the_hooks_outside_still_run(
+    app: Application, get: Fetch, log: Log, delay: bool
+) -> None:
+    class Broken(Tracing):
+        def process_response(self, handler: RequestHandler) -> Any:
+            async def fail_later() -> None:
+                raise ZeroDivisionError
+
+            if delay:
+                return fail_later()
+            raise ZeroDivisionError
+
+    add(app, "/", [Tracing("a"), Broken("b"), Tracing("c")], [], Handler)
+    assert (await get("/")).code == 500
+    assert log[4:] == [
+        *["c response", "a ZeroDivisionError", "a response"],
+        *["c finish 500", "b finish 500", "a finish 500"],
+    ]
+
+
+@pytest.mark.gen_test
+async def test_finish_hook_that_raises_is_logged_and_the_others_run(
+    app: Application, get: Fetch, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Middleware):
+        def process_finish(self, handler: RequestHandler) -> None:
+            raise ZeroDivisionError
+
+    add(app, "/", [Tracing("a"), Broken()], [], Handler)
+    assert (await get("/")).code == 200
+    assert log[-1] == "a finish 200"
+    assert "Broken.process_finish" in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_async_finish_hook_runs(app: Application, get: Fetch) -> None:
+    done = asyncio.Event()
+
+    class Late(Middleware):
+        async def process_finish(self, handler: RequestHandler) -> None:
+            done.set()
+
+    add(app, "/", [Late()], [], Handler)
+    await get("/")
+    await asyncio.wait_for(done.wait(), 2)
+
+
+@pytest.mark.gen_test
+async def test_unknown_address_runs_the_chain(app: Application, get: Fetch, log: Log) -> None:
+    app.settings["middleware"] = [Tracing("a")]
+    assert (await get("/nowhere")).code == 404
+    assert log == ["a request", "a HTTPError", "a response", "a finish 404"]
+
+
+@pytest.mark.gen_test
+async def test_prepare_without_super_is_an_error_that_says_so(
+    app: Application, get: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Forgetful(Handler):
+        async def prepare(self) -> None:
+            pass
+
+    add(app, "/", [Tracing("a")], [], Forgetful)
+    assert (await get("/")).code == 500
+    assert "has not awaited super().prepare()" in caplog.text
+
+
+class Misspelt:
+    def process_respones(self, handler: RequestHandler) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("middleware", "sentence"),
+    [
+        ("Timing", "the setting 'middleware' must be a list of middleware, not 'Timing'"),
+        ([Tracing], "the setting 'middleware' has the class Tracing: give an instance, Tracing()"),
+        ([Misspelt()], "has process_respones: is it process_response?"),
+        ([object()], "has none of process_request"),
+    ],
+)
+def test_wrong_middleware_is_named(middleware: object, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Handler._ext_check(Application(middleware=middleware))
+    assert sentence in str(caught.value)
+
+
+def test_wrong_middleware_of_a_class_is_named() -> None:
+    class Wrong(Handler):
+        middleware = [Misspelt()]
+
+    with pytest.raises(ConfigurationError, match=r"Wrong\.middleware"):
+        Wrong._ext_check(Application())

@@ -1,0 +1,703 @@
+"""Every way in which a Tornado response ends, with work to await before its first byte.
+
+Each handler here carries a middleware whose response hook awaits and then sets a header, so a
+reply that has the header once has waited for the work and was composed after it.
+"""
+
+import asyncio
+import gzip
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado import gen
+from tornado.escape import xhtml_escape
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPResponse
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.simple_httpclient import HTTPStreamClosedError
+from tornado.tcpclient import TCPClient
+from tornado.web import (
+    Application,
+    Finish,
+    HTTPError,
+    RequestHandler,
+    StaticFileHandler,
+    stream_request_body,
+)
+from tornado.websocket import WebSocketHandler, websocket_connect
+
+from tornado_ext.errors import Unavailable
+from tornado_ext.middleware import Middleware, MiddlewareMixin, NotFoundHandler
+
+SAVING_TIME = 0.01  # seconds
+
+
+class Saving(Middleware):
+    """Stands for all that must be stored before the first byte leaves."""
+
+    def __init__(self) -> None:
+        self.saved = 0
+        self.finished = 0
+        self.fail_with: Exception | None = None
+
+    async def process_response(self, handler: RequestHandler) -> None:
+        await asyncio.sleep(SAVING_TIME)
+        if self.fail_with is not None:
+            raise self.fail_with
+        self.saved += 1
+        handler.set_header("X-Saved", str(self.saved))
+
+    def process_finish(self, handler: RequestHandler) -> None:
+        self.finished += 1
+
+
+class Handler(MiddlewareMixin, RequestHandler):
+    pass
+
+
+class AsyncGet(Handler):
+    async def get(self) -> None:
+        await asyncio.sleep(0)
+        self.write("hello")
+
+
+class SyncGet(Handler):
+    def get(self) -> None:
+        self.write("hello")
+
+    head = get
+
+
+class CoroutineGet(Handler):
+    @gen.coroutine
+    def get(self) -> Any:
+        yield gen.sleep(0)
+        self.write("hello")
+
+
+class Redirect(Handler):
+    def get(self) -> None:
+        self.redirect("/elsewhere")
+
+
+class Render(Handler):
+    def get(self) -> None:
+        self.render("page.html", name="ann")
+
+
+class FinishInside(Handler):
+    async def get(self) -> None:
+        self.finish({"a": 1})
+
+
+class FinishAwaited(Handler):
+    async def get(self) -> None:
+        await self.finish("hello")
+
+
+class RaiseHTTPError(Handler):
+    def get(self) -> None:
+        self.write("discarded")
+        raise HTTPError(418)
+
+
+class RaiseError(Handler):
+    def get(self) -> None:
+        raise ZeroDivisionError
+
+
+class RenderedError(Handler):
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.render("page.html", name=f"error {status_code}")
+
+    def get(self) -> None:
+        raise HTTPError(403)
+
+
+class RaiseFinish(Handler):
+    def get(self) -> None:
+        self.write("so far")
+        raise Finish
+
+
+class RaiseFinishWithBody(Handler):
+    def get(self) -> None:
+        raise Finish("body")
+
+
+class FlushAwaited(Handler):
+    async def get(self) -> None:
+        self.write("one,")
+        await self.flush()
+        self.write("two")
+
+
+class FlushNotAwaited(Handler):
+    def get(self) -> None:
+        self.write("one,")
+        self.flush()
+        self.write("two,")
+        self.flush()
+        self.write("three")
+
+
+class FinishInPrepare(Handler):
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.finish("from prepare")
+
+    def get(self) -> None:
+        raise AssertionError("the verb ran after prepare had finished")
+
+
+class NotModified(Handler):
+    def get(self) -> None:
+        self.set_status(304)
+
+
+@stream_request_body
+class Upload(Handler):
+    size = 0
+
+    def data_received(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+
+    def post(self) -> None:
+        self.write(str(self.size))
+
+
+class FinishTwice(Handler):
+    def get(self) -> None:
+        self.finish("once")
+        self.finish("twice")
+
+
+class WriteAfterFinish(Handler):
+    def get(self) -> None:
+        self.finish("all")
+        self.write(" and more")
+
+
+class ErrorAfterFinish(Handler):
+    def get(self) -> None:
+        self.finish("sent")
+        raise ZeroDivisionError
+
+
+class SendErrorAfterFinish(Handler):
+    def get(self) -> None:
+        self.finish("sent")
+        self.send_error(500)
+
+
+class SwallowsFailure(Handler):
+    async def get(self) -> None:
+        try:
+            await self.flush()
+        except Unavailable:
+            self.finish("all is well")
+
+
+class BodyWith204(Handler):
+    def get(self) -> None:
+        self.set_status(204)
+        self.finish("not allowed")
+
+
+class WrongLength(Handler):
+    def get(self) -> None:
+        self.set_header("Content-Length", "100")
+        self.finish("short")
+
+
+class Detached(Handler):
+    async def get(self) -> None:
+        stream = self.detach()
+        await stream.write(b"HTTP/1.1 299 Mine\r\nContent-Length: 0\r\n\r\n")
+        stream.close()
+
+
+class Post(Handler):
+    def post(self) -> None:
+        self.write("posted")
+
+
+class MethodOverride(Handler):
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.request.method = "PUT"
+
+    def put(self) -> None:
+        self.write("put")
+
+
+class Echo(MiddlewareMixin, WebSocketHandler):
+    async def on_message(self, message: str | bytes) -> None:
+        await self.write_message(message)
+
+
+class RefusedSocket(Echo):
+    def get(self, *args: str, **kwargs: str) -> None:  # type: ignore[override]
+        raise HTTPError(403)
+
+
+class SavedStatic(MiddlewareMixin, StaticFileHandler):
+    pass
+
+
+ROUTES = {
+    "/async": AsyncGet,
+    "/sync": SyncGet,
+    "/coroutine": CoroutineGet,
+    "/redirect": Redirect,
+    "/render": Render,
+    "/finish": FinishInside,
+    "/finish-awaited": FinishAwaited,
+    "/http-error": RaiseHTTPError,
+    "/error": RaiseError,
+    "/rendered-error": RenderedError,
+    "/raise-finish": RaiseFinish,
+    "/raise-finish-body": RaiseFinishWithBody,
+    "/flush-awaited": FlushAwaited,
+    "/flush": FlushNotAwaited,
+    "/in-prepare": FinishInPrepare,
+    "/not-modified": NotModified,
+    "/upload": Upload,
+    "/finish-twice": FinishTwice,
+    "/write-after-finish": WriteAfterFinish,
+    "/error-after-finish": ErrorAfterFinish,
+    "/send-error-after-finish": SendErrorAfterFinish,
+    "/swallows": SwallowsFailure,
+    "/204": BodyWith204,
+    "/wrong-length": WrongLength,
+    "/detached": Detached,
+    "/post": Post,
+    "/method-override": MethodOverride,
+    "/echo": Echo,
+    "/refused-socket": RefusedSocket,
+}
+
+
+@pytest.fixture
+def saving() -> Saving:
+    return Saving()
+
+
+@pytest.fixture
+def app(saving: Saving, tmp_path: Path) -> Application:
+    (tmp_path / "page.html").write_text("<p>{{ name }}</p>")
+    (tmp_path / "file.txt").write_text("0123456789" * 20_000)
+    return Application(
+        [*ROUTES.items(), (r"/static/(.*)", SavedStatic, {"path": str(tmp_path)})],
+        middleware=[saving],
+        template_path=str(tmp_path),
+        default_handler_class=NotFoundHandler,
+        compress_response=True,
+        xsrf_cookies=False,
+    )
+
+
+Fetch = Callable[..., Any]
+
+
+@pytest.fixture
+def fetch(http_client: AsyncHTTPClient, base_url: str) -> Fetch:
+    async def fetch(path: str, **kwargs: Any) -> HTTPResponse:
+        kwargs = {
+            "raise_error": False,
+            "follow_redirects": False,
+            "decompress_response": False,
+        } | kwargs
+        return await http_client.fetch(base_url + path, **kwargs)
+
+    return fetch
+
+
+@pytest.fixture
+def raw(io_loop: Any, http_server: HTTPServer, http_port: int) -> Iterator[IOStream]:
+    stream = io_loop.run_sync(lambda: TCPClient().connect("127.0.0.1", http_port))
+    yield stream
+    stream.close()
+
+
+def assert_saved_once(response: HTTPResponse, saving: Saving) -> None:
+    assert response.headers.get_list("X-Saved") == ["1"]
+    assert saving.saved == 1
+    assert saving.finished == 1
+
+
+def error_page(title: str) -> bytes:
+    title = xhtml_escape(title)
+    return f"<html><title>{title}</title><body>{title}</body></html>".encode()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/async", 200, b"hello"),
+        ("/sync", 200, b"hello"),
+        ("/coroutine", 200, b"hello"),
+        ("/redirect", 302, b""),
+        ("/render", 200, b"<p>ann</p>"),
+        ("/finish", 200, b'{"a": 1}'),
+        ("/finish-awaited", 200, b"hello"),
+        ("/http-error", 418, error_page("418: I'm a Teapot")),
+        ("/rendered-error", 403, b"<p>error 403</p>"),
+        ("/raise-finish", 200, b"so far"),
+        ("/raise-finish-body", 200, b"body"),
+        ("/flush-awaited", 200, b"one,two"),
+        ("/flush", 200, b"one,two,three"),
+        ("/in-prepare", 200, b"from prepare"),
+        ("/not-modified", 304, b""),
+        ("/missing", 404, error_page("404: Not Found")),
+    ],
+)
+async def test_reply_waits_for_the_work_and_is_whole(
+    fetch: Fetch, saving: Saving, path: str, status: int, body: bytes
+) -> None:
+    response = await fetch(path)
+    assert (response.code, response.body) == (status, body)
+    assert_saved_once(response, saving)
+
+
+# What Tornado composes is right, because it is composed late.
+
+
+@pytest.mark.gen_test
+async def test_head_has_the_length_and_no_body(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/sync", method="HEAD")
+    assert (response.body, response.headers["Content-Length"]) == (b"", "5")
+    assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
+async def test_etag_of_the_whole_body_gives_304(fetch: Fetch, saving: Saving) -> None:
+    etag = (await fetch("/sync")).headers["Etag"]
+    response = await fetch("/sync", headers={"If-None-Match": etag})
+    assert (response.code, response.body) == (304, b"")
+    assert response.headers["X-Saved"] == "2"
+
+
+@pytest.mark.gen_test
+async def test_static_file_is_streamed_after_the_work(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/static/file.txt")
+    assert response.body == b"0123456789" * 20_000
+    assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
+async def test_static_head(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/static/file.txt", method="HEAD")
+    assert (response.body, response.headers["Content-Length"]) == (b"", "200000")
+    assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
+async def test_static_304(fetch: Fetch) -> None:
+    etag = (await fetch("/static/file.txt")).headers["Etag"]
+    response = await fetch("/static/file.txt", headers={"If-None-Match": etag})
+    assert (response.code, response.body, response.headers["X-Saved"]) == (304, b"", "2")
+
+
+@pytest.mark.gen_test
+async def test_gzip_covers_the_whole_reply(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/static/file.txt", headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(response.body) == b"0123456789" * 20_000
+    assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
+async def test_streamed_request_body(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/upload", method="POST", body=b"x" * 300_000)
+    assert response.body == b"300000"
+    assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
+async def test_verb_that_prepare_chose(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/method-override")
+    assert response.body == b"put"
+    assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
+async def test_unknown_method_is_405_and_waits(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/sync", method="PROPFIND", allow_nonstandard_methods=True)
+    assert response.code == 405
+    assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
+async def test_wrong_xsrf_token_is_403_and_waits(
+    fetch: Fetch, saving: Saving, app: Application
+) -> None:
+    app.settings["xsrf_cookies"] = True
+    response = await fetch("/post", method="POST", body="")
+    assert response.code == 403
+    assert_saved_once(response, saving)
+
+
+# Misuse is refused as in stock Tornado.
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/finish-twice", b"once", "finish() called twice"),
+        ("/write-after-finish", b"all", "Cannot write() after finish()"),
+        ("/error-after-finish", b"sent", "ZeroDivisionError"),
+    ],
+)
+async def test_error_after_finish_is_logged_and_the_reply_stays(
+    fetch: Fetch,
+    saving: Saving,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    body: bytes,
+    message: str,
+) -> None:
+    response = await fetch(path)
+    assert (response.code, response.body) == (200, body)
+    assert_saved_once(response, saving)
+    assert message in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_send_error_after_finish_changes_nothing(
+    fetch: Fetch, saving: Saving, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = await fetch("/send-error-after-finish")
+    assert (response.code, response.body) == (200, b"sent")
+    assert "Cannot send error response after finish()" in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_body_with_204_is_a_500(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/204")
+    assert (response.code, response.body) == (500, error_page("500: Internal Server Error"))
+    assert saving.saved == 1
+
+
+@pytest.mark.gen_test
+async def test_wrong_content_length_ends_the_connection(fetch: Fetch, saving: Saving) -> None:
+    with pytest.raises(HTTPStreamClosedError):
+        await fetch("/wrong-length")
+    assert saving.saved == 1
+
+
+@pytest.mark.gen_test
+async def test_detached_stream_is_left_alone(fetch: Fetch, saving: Saving) -> None:
+    assert (await fetch("/detached")).code == 299
+    assert saving.saved == 0
+
+
+# Work that fails.
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/async",
+        "/sync",
+        "/coroutine",
+        "/redirect",
+        "/render",
+        "/finish",
+        "/finish-awaited",
+        "/flush",
+        "/flush-awaited",
+        "/raise-finish",
+        "/in-prepare",
+        "/not-modified",
+        "/static/file.txt",
+        "/swallows",
+    ],
+)
+async def test_failed_work_gives_a_whole_error_page(
+    fetch: Fetch, saving: Saving, path: str
+) -> None:
+    saving.fail_with = Unavailable("the store did not answer")
+    response = await fetch(path)
+    assert (response.code, response.body) == (503, error_page("503: Service Unavailable"))
+    assert response.headers["Retry-After"] == "1"
+    assert saving.finished == 1
+
+
+@pytest.mark.gen_test
+async def test_failed_work_before_prepare_gives_a_whole_error_page(
+    fetch: Fetch, saving: Saving, app: Application
+) -> None:
+    app.settings["xsrf_cookies"] = True
+    saving.fail_with = Unavailable("the store did not answer")
+    response = await fetch("/post", method="POST", body="")
+    assert (response.code, response.body) == (503, error_page("503: Service Unavailable"))
+    assert saving.finished == 1
+
+
+@pytest.mark.gen_test
+async def test_failed_work_of_an_error_page_gives_a_whole_error_page(
+    fetch: Fetch, saving: Saving
+) -> None:
+    saving.fail_with = Unavailable("the store did not answer")
+    response = await fetch("/rendered-error")
+    assert (response.code, response.body) == (503, b"<p>error 503</p>")
+
+
+@pytest.mark.gen_test
+async def test_failed_work_is_logged_in_one_line(
+    fetch: Fetch, saving: Saving, caplog: pytest.LogCaptureFixture
+) -> None:
+    saving.fail_with = Unavailable("the store did not answer")
+    await fetch("/sync")
+    lines = [record for record in caplog.records if record.name == "tornado.general"]
+    assert [record.getMessage() for record in lines] == [
+        "503 GET /sync (127.0.0.1): Unavailable: the store did not answer"
+    ]
+    assert lines[0].exc_info is None
+
+
+@pytest.mark.gen_test
+async def test_logged_status_is_the_final_one(
+    fetch: Fetch, saving: Saving, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tornado.access")
+    saving.fail_with = Unavailable("the store did not answer")
+    await fetch("/sync")
+    access = [r.getMessage() for r in caplog.records if r.name == "tornado.access"]
+    assert len(access) == 1
+    assert access[0].startswith("503 GET /sync")
+
+
+@pytest.mark.gen_test
+async def test_uncaught_exception_is_a_500_that_waited(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/error")
+    assert (response.code, response.body) == (500, error_page("500: Internal Server Error"))
+    assert_saved_once(response, saving)
+
+
+# WebSockets: the work comes before the upgrade.
+
+
+@pytest.mark.gen_test
+async def test_websocket_upgrades_after_the_work(
+    http_server: HTTPServer, saving: Saving, http_port: int
+) -> None:
+    socket = await websocket_connect(f"ws://127.0.0.1:{http_port}/echo")
+    assert socket.headers["X-Saved"] == "1"
+    await socket.write_message("hello")
+    assert await socket.read_message() == "hello"
+    socket.close()
+    assert (saving.saved, saving.finished) == (1, 1)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("path", "status"), [("/echo", 503), ("/refused-socket", 503)])
+async def test_websocket_is_refused_when_the_work_fails(
+    http_server: HTTPServer, saving: Saving, http_port: int, path: str, status: int
+) -> None:
+    saving.fail_with = Unavailable("the store did not answer")
+    with pytest.raises(HTTPClientError) as caught:
+        await websocket_connect(f"ws://127.0.0.1:{http_port}{path}")
+    assert caught.value.code == status
+
+
+@pytest.mark.gen_test
+async def test_plain_request_to_a_websocket_is_refused(fetch: Fetch, saving: Saving) -> None:
+    assert (await fetch("/echo")).code == 400
+    assert (saving.saved, saving.finished) == (1, 1)
+
+
+# Connections.
+
+
+@pytest.mark.gen_test
+async def test_pipelined_requests_are_answered_in_order(raw: IOStream, saving: Saving) -> None:
+    await raw.write(b"GET /sync HTTP/1.1\r\nHost: x\r\n\r\nGET /render HTTP/1.1\r\nHost: x\r\n\r\n")
+    first = await raw.read_until(b"hello")
+    second = await raw.read_until(b"<p>ann</p>")
+    assert b"X-Saved: 1" in first
+    assert b"X-Saved: 2" in second
+
+
+@pytest.mark.gen_test
+async def test_http_1_0_connection_is_closed_after_the_reply(raw: IOStream) -> None:
+    await raw.write(b"GET /sync HTTP/1.0\r\n\r\n")
+    reply = await raw.read_until_close()
+    assert b"X-Saved: 1" in reply
+    assert reply.endswith(b"hello")
+
+
+@pytest.mark.gen_test
+async def test_client_that_leaves_during_the_work_does_not_stop_it(
+    raw: IOStream, saving: Saving
+) -> None:
+    await raw.write(b"GET /sync HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(SAVING_TIME / 2)
+    raw.close()
+    await until(lambda: saving.finished == 1)
+    assert saving.saved == 1
+
+
+@pytest.mark.gen_test
+async def test_request_under_way_is_answered_after_server_stop(
+    raw: IOStream, http_server: HTTPServer, saving: Saving
+) -> None:
+    await raw.write(b"GET /sync HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    await asyncio.sleep(SAVING_TIME / 2)
+    http_server.stop()
+    assert b"X-Saved: 1" in await raw.read_until_close()
+
+
+@pytest.mark.gen_test
+async def test_on_connection_close_is_called_while_the_verb_runs(
+    app: Application, raw: IOStream
+) -> None:
+    closed = asyncio.Event()
+
+    class Waiting(Handler):
+        async def get(self) -> None:
+            await closed.wait()
+
+        def on_connection_close(self) -> None:
+            closed.set()
+
+    app.add_handlers(".*", [("/waiting", Waiting)])
+    await raw.write(b"GET /waiting HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(SAVING_TIME)
+    raw.close()
+    await asyncio.wait_for(closed.wait(), 2)
+
+
+@pytest.mark.gen_test
+async def test_flush_to_a_client_that_left_raises_as_in_stock(
+    app: Application, raw: IOStream, saving: Saving
+) -> None:
+    seen: asyncio.Future[BaseException] = asyncio.Future()
+
+    class Streaming(Handler):
+        async def get(self) -> None:
+            try:
+                while True:
+                    self.write("x" * 100_000)
+                    await self.flush()
+            except StreamClosedError as exc:
+                seen.set_result(exc)
+
+    app.add_handlers(".*", [("/streaming", Streaming)])
+    await raw.write(b"GET /streaming HTTP/1.1\r\nHost: x\r\n\r\n")
+    await raw.read_until(b"X-Saved: 1")
+    raw.close()
+    await asyncio.wait_for(seen, 2)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(2):
+        while not condition():
+            await asyncio.sleep(0.001)

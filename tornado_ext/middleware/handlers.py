@@ -1,0 +1,21 @@
+"""Tornado's handlers for what no route of the application answers, with the chain."""
+
+from tornado.web import HTTPError, RequestHandler, StaticFileHandler
+
+from tornado_ext.middleware.mixin import MiddlewareMixin
+
+
+class NotFoundHandler(MiddlewareMixin, RequestHandler):
+    """Answer 404: ``Application(..., default_handler_class=NotFoundHandler)``."""
+
+    async def prepare(self) -> None:
+        """Run the request hooks, then answer 404 whatever the method."""
+        await super().prepare()
+        raise HTTPError(404)
+
+    def check_xsrf_cookie(self) -> None:
+        """Accept any token: a POST to an unknown address is a 404, not a 403."""
+
+
+class StaticHandler(MiddlewareMixin, StaticFileHandler):
+    """Serve static files: ``Application(..., static_handler_class=StaticHandler)``."""

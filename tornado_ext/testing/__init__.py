@@ -1,11 +1,15 @@
-"""What tests of an app on this package need: private servers, a client that keeps cookies."""
+"""What tests of an app need: private servers, and a client that keeps cookies."""
 
-from tornado_ext.testing.servers import (
-    MariaDBServer,
-    MissingProgram,
-    PrivateServer,
-    RedisServer,
-    ServerFailed,
-)
+from tornado_ext.testing._process import MissingProgram, PrivateServer, ServerFailed
+from tornado_ext.testing.client import Client, TooManyRedirects
+from tornado_ext.testing.servers import MariaDBServer, RedisServer
 
-__all__ = ["MariaDBServer", "MissingProgram", "PrivateServer", "RedisServer", "ServerFailed"]
+__all__ = [
+    "Client",
+    "MariaDBServer",
+    "MissingProgram",
+    "PrivateServer",
+    "RedisServer",
+    "ServerFailed",
+    "TooManyRedirects",
+]

@@ -10,7 +10,8 @@ from itertools import count
 
 import pytest
 
-from tornado_ext.testing.servers import MariaDBServer, PrivateServer, RedisServer
+from tornado_ext.testing._process import PrivateServer
+from tornado_ext.testing.servers import MariaDBServer, RedisServer
 
 _names = (f"test_{number}" for number in count(1))
 

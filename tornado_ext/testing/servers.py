@@ -2,9 +2,11 @@
 
 import os
 import secrets
+import shlex
 import socket
 import subprocess
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,7 +24,10 @@ INNODB = {
 
 
 class RedisServer(PrivateServer):
-    """Run a private ``redis-server``: ``RedisServer(password="pw", maxmemory="2mb")``."""
+    """Run a private ``redis-server``: ``RedisServer(password="pw", maxmemory="2mb")``.
+
+    An option's value may be several words, quoted as in a shell where they have spaces.
+    """
 
     def __init__(self, *, password: str | None = None, **options: str | int) -> None:
         super().__init__(**options)
@@ -53,18 +58,18 @@ class RedisServer(PrivateServer):
         options = {
             "port": str(self.port),
             "bind": self.host,
-            "dir": str(self.data),
+            "dir": shlex.quote(str(self.data)),
             # Every write reaches the kernel before its reply leaves, and survives a kill.
             "appendonly": "yes",
             "appendfsync": "no",
             # Nothing that forks: neither snapshots nor rewrites.
             "save": "",
             "auto-aof-rewrite-percentage": "0",
-            "requirepass": self.password or "",
+            "requirepass": shlex.quote(self.password or ""),
             **self._options,
         }
-        flags = ((f"--{name}", value) for name, value in options.items())
-        return [self._program, *(part for flag in flags for part in flag)]
+        flags = [[f"--{name}", *(shlex.split(value) or [""])] for name, value in options.items()]
+        return [self._program, *chain.from_iterable(flags)]
 
     def _is_ready(self) -> bool:
         with suppress(OSError):

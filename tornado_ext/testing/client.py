@@ -6,7 +6,7 @@ from email.message import Message
 from http.client import HTTPResponse as Response
 from http.cookiejar import CookieJar
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlencode, urljoin
 from urllib.request import Request
 
@@ -17,6 +17,8 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from tornado_ext.errors import TornadoExtError
+from tornado_ext.sessions.mixin import Policy
+from tornado_ext.sessions.session import Session
 
 MAX_REDIRECTS = 10
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -88,6 +90,19 @@ class Client:
             f"{path} redirects more than {MAX_REDIRECTS} times, at last to {url}"
         )
 
+    async def login(self, user_id: str | int, **data: Any) -> None:
+        """Log in without the login page: store a session of ``user_id`` that holds ``data``.
+
+        Raises `ConfigurationError` if the app has no ``session_store``, and what its store raises.
+        """
+        policy = Policy.of(self.app)
+        session = Session(policy.store, policy.lifetimes)
+        session.update(data)
+        session.login(user_id)
+        await session.save()
+        path = policy.cookie_kwargs.get("path", "/")
+        self.set_cookie(policy.cookie_name, cast(str, session.id), path=path)
+
     async def websocket(
         self, path: str, *, headers: Mapping[str, str] | None = None
     ) -> WebSocketClientConnection:
@@ -102,12 +117,13 @@ class Client:
         )
 
     def cookie(self, name: str) -> str | None:
-        """Return the value of a cookie that the client holds."""
+        """Return the value of a cookie that the client holds; None if it does not."""
+        self.cookies.clear_expired_cookies()
         return next((cookie.value for cookie in self.cookies if cookie.name == name), None)
 
-    def set_cookie(self, name: str, value: str) -> None:
-        """Hold a cookie for the whole site, as if a page had set it."""
-        self._keep(self.base_url, HTTPHeaders({"Set-Cookie": f"{name}={value}; Path=/"}))
+    def set_cookie(self, name: str, value: str, *, path: str = "/") -> None:
+        """Hold a cookie as if a page had set it."""
+        self._keep(self.base_url, HTTPHeaders({"Set-Cookie": f"{name}={value}; Path={path}"}))
 
     def xsrf_token(self) -> str:
         """Return the token that Tornado's XSRF check wants; a cookie goes with it.

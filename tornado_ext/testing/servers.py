@@ -73,7 +73,8 @@ class RedisServer(PrivateServer):
 
     def _is_ready(self) -> bool:
         with suppress(OSError):
-            return f"process_id:{self.pid}\r\n".encode() in self._ask("INFO", "server")
+            info = self._ask("INFO")
+            return f"process_id:{self.pid}\r\n".encode() in info and b"\nloading:0\r" in info
         return False
 
     def _ask(self, *command: str) -> bytes:

@@ -1,0 +1,125 @@
+"""RedisStore on a real Redis, and what becomes of it when that one is gone."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+import redis.asyncio
+from tornado.ioloop import IOLoop
+
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.sessions import Record, SessionCorrupt, StoreTimeout, StoreUnavailable
+from tornado_ext.sessions.redis import RedisStore
+from tornado_ext.testing import RedisServer
+from tornado_ext.testing.store_suite import TTL, StoreSuite
+
+RECORD = Record({"a": "1"}, 1.5, 2.5)
+
+
+@pytest.fixture
+def store(io_loop: IOLoop, redis_url: str) -> Iterator[RedisStore]:
+    store = RedisStore(redis_url)
+    yield store
+    io_loop.run_sync(store.close)
+
+
+class TestRedisStore(StoreSuite):
+    @pytest.fixture
+    def store(self, store: RedisStore) -> RedisStore:
+        return store
+
+
+class TestRedisStoreOnAClient(StoreSuite):
+    @pytest.fixture
+    def store(self, io_loop: IOLoop, redis_url: str) -> Iterator[RedisStore]:
+        client = redis.asyncio.Redis.from_url(redis_url)
+        yield RedisStore(client)
+        io_loop.run_sync(client.aclose)
+
+
+@pytest.mark.gen_test
+async def test_keys_have_the_prefix(redis_url: str) -> None:
+    store = RedisStore(redis_url, key_prefix="app:")
+    await store.create("key", RECORD, TTL)
+    async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
+        assert await client.keys() == ["app:session:key"]
+        assert 0 < await client.pttl("app:session:key") <= TTL * 1000
+    await store.close()
+
+
+@pytest.mark.gen_test
+async def test_close_leaves_a_client_of_the_caller_open(redis_url: str) -> None:
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        store = RedisStore(client)
+        await store.create("key", RECORD, TTL)
+        await store.close()
+        assert await store.load("key") == RECORD
+
+
+@pytest.mark.gen_test
+async def test_killed_server_is_unavailable_and_works_again_when_it_is_back(
+    redis_server: RedisServer, store: RedisStore
+) -> None:
+    await store.create("key", RECORD, TTL)
+    redis_server.kill()
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{redis_server.port}"):
+            await store.load("key")
+    redis_server.restart()
+    await store.create("key", RECORD, TTL)
+    assert await store.load("key") == RECORD
+
+
+@pytest.mark.gen_test
+async def test_frozen_server_times_out_and_answers_its_own_question_when_thawed(
+    redis_server: RedisServer, store: RedisStore
+) -> None:
+    await store.create("key", RECORD, TTL)
+    redis_server.freeze()
+    with pytest.raises(StoreTimeout):
+        await store.load("other")
+    with pytest.raises(StoreTimeout):
+        await store.save("key", {"a": "2"}, (), seen_at=3.5, ttl=TTL)
+    redis_server.thaw()
+    assert await store.load("missing") is None
+
+
+@pytest.mark.gen_test
+async def test_full_server_is_unavailable(redis_servers) -> None:  # type: ignore[no-untyped-def]
+    (server,) = redis_servers(1, maxmemory="1mb", maxmemory_policy="noeviction")
+    store = RedisStore(server.url)
+    large = Record({"a": f'"{"x" * 5_000_000}"'}, 1.0, 1.0)
+    with suppress(StoreUnavailable):  # Redis looks at its memory before a script, not in it
+        await store.create("first", large, TTL)
+    with pytest.raises(StoreUnavailable, match="memory"):
+        await store.create("second", large, TTL)
+    await store.close()
+
+
+@pytest.mark.gen_test
+async def test_wrong_password_is_unavailable(redis_servers) -> None:  # type: ignore[no-untyped-def]
+    (server,) = redis_servers(1, password="right")
+    store = RedisStore(server.url.replace("right", "wrong"))
+    with pytest.raises(StoreUnavailable) as caught:
+        await store.load("key")
+    assert "wrong" not in str(caught.value).replace("WRONGPASS", "")
+    await store.close()
+
+
+@pytest.mark.gen_test
+async def test_record_that_is_no_record_is_corrupt_and_stays(
+    redis_url: str, store: RedisStore
+) -> None:
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.hset("session:key", mapping={"created": "yesterday", "seen": "1"})
+        with pytest.raises(SessionCorrupt):
+            await store.load("key")
+        assert await client.exists("session:key")
+
+
+@pytest.mark.parametrize(
+    "server", ["localhost", "http://localhost", "redis://h:99x", "redis://h?nonsense=1", None, 7]
+)
+def test_wrong_server_is_refused_at_once(server: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"RedisStore\(server\)"):
+        RedisStore(server)  # type: ignore[arg-type]

@@ -1,0 +1,89 @@
+"""ShardedRedisStore on three real Redis servers."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis.asyncio
+from tornado.ioloop import IOLoop
+
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.sessions import Record, StoreUnavailable
+from tornado_ext.sessions.sharded import ShardedRedisStore
+from tornado_ext.testing import RedisServer
+from tornado_ext.testing.store_suite import TTL, StoreSuite
+
+RECORD = Record({"a": "1"}, 1.5, 2.5)
+KEYS = [f"key{number}" for number in range(60)]
+
+Shards = dict[str, RedisServer]
+
+
+@pytest.fixture
+def shards(redis_servers: Callable[[int], list[RedisServer]]) -> Shards:
+    return dict(zip("abc", redis_servers(3), strict=True))
+
+
+@pytest.fixture
+def store(io_loop: IOLoop, shards: Shards) -> Iterator[ShardedRedisStore]:
+    store = ShardedRedisStore({name: server.url for name, server in shards.items()})
+    yield store
+    io_loop.run_sync(store.close)
+
+
+class TestShardedRedisStore(StoreSuite):
+    @pytest.fixture
+    def store(self, store: ShardedRedisStore) -> ShardedRedisStore:
+        return store
+
+
+@pytest.mark.gen_test
+async def test_each_record_is_on_its_owner_alone(shards: Shards, store: ShardedRedisStore) -> None:
+    for key in KEYS:
+        await store.create(key, RECORD, TTL)
+    for name, server in shards.items():
+        async with redis.asyncio.Redis.from_url(server.url, decode_responses=True) as client:
+            held = {key.removeprefix("session:") for key in await client.keys()}
+        assert held == {key for key in KEYS if store.owner(key) == name}
+        assert held
+
+
+@pytest.mark.gen_test
+async def test_lost_shard_takes_only_its_own_sessions_along(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    for key in KEYS:
+        await store.create(key, RECORD, TTL)
+    shards["b"].kill()
+    for key in KEYS:
+        if store.owner(key) == "b":
+            with pytest.raises(StoreUnavailable):
+                await store.load(key)
+        else:
+            assert await store.load(key) == RECORD
+            assert await store.save(key, {"a": "2"}, (), seen_at=3.0, ttl=TTL)
+
+
+@pytest.mark.gen_test
+async def test_shard_that_is_back_is_used_again(shards: Shards, store: ShardedRedisStore) -> None:
+    key = next(key for key in KEYS if store.owner(key) == "b")
+    shards["b"].kill()
+    with pytest.raises(StoreUnavailable):
+        await store.load(key)
+    shards["b"].restart()
+    await store.create(key, RECORD, TTL)
+    assert await store.load(key) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("nodes", "weights", "sentence"),
+    [
+        ({}, {}, "nodes must name one node at least"),
+        ([], {}, "nodes must map names to Redis URLs"),
+        ({"a": "redis://h", "b": "redis://h"}, {}, "'a' and 'b' have the same address"),
+        ({"a": "nowhere"}, {}, "is not a Redis URL"),
+        ({"a": "redis://h"}, {"a": 0}, "must be a whole number above 0"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(nodes: object, weights: object, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        ShardedRedisStore(nodes, weights=weights)  # type: ignore[arg-type]

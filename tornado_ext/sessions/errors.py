@@ -1,0 +1,41 @@
+"""What can go wrong with a session."""
+
+from tornado_ext.errors import TornadoExtError, Unavailable
+
+
+class SessionError(TornadoExtError):
+    """Base of every error of a session or its store."""
+
+
+class StoreUnavailable(SessionError, Unavailable):
+    """The store refused or failed: whether there is a session is not known.
+
+    Raised where the session is first touched. The cookie is left alone, so that the client is
+    still logged in when the store is back.
+    """
+
+
+class StoreTimeout(StoreUnavailable):
+    """The store did not answer in time. What it was asked to do may still happen."""
+
+
+class SessionGone(SessionError):
+    """The session was logged out, replaced, revoked or expired while this request changed it.
+
+    Nothing was stored and no cookie is sent. The client may try again, under the session that it
+    has by then.
+    """
+
+    status_code = 409
+
+
+class SessionNotLoaded(SessionError, RuntimeError):
+    """``self.session`` was used where no session was loaded. The message says why."""
+
+
+class SessionValueError(SessionError, TypeError):
+    """A value can't be stored as JSON. The message names its key and what it holds."""
+
+
+class SessionCorrupt(SessionError):
+    """A stored record can't be decoded; the request is anonymous, the record stays where it is."""

@@ -1,0 +1,188 @@
+"""The session of a request: its cookie, its lifetime, and when it is loaded and stored."""
+
+import re
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from tornado.log import app_log
+from tornado.web import Application
+
+from tornado_ext._lifecycle import LifecycleMixin
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.sessions.errors import (
+    SessionCorrupt,
+    SessionNotLoaded,
+    StoreUnavailable,
+)
+from tornado_ext.sessions.session import Lifetimes, Session
+from tornado_ext.sessions.store import SessionStore
+
+IDLE_TIMEOUT = 14 * 86400  # seconds
+LIFETIME = 90 * 86400  # seconds
+
+SETTINGS = (
+    "session_store",
+    "session_cookie_name",
+    "session_idle_timeout",
+    "session_lifetime",
+    "session_cookie_kwargs",
+)
+COOKIE_KWARGS = ("domain", "path", "samesite", "secure", "httponly")
+
+_ID = re.compile(r"[A-Za-z0-9_-]{43}")  # what secrets.token_urlsafe makes of 32 bytes
+_COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 6265 section 4.1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The session settings of an application, checked."""
+
+    store: SessionStore
+    cookie_name: str
+    lifetimes: Lifetimes
+    cookie_kwargs: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, application: Application) -> "Policy":
+        """Return the policy of ``application``, made at the first call.
+
+        :raises ConfigurationError: naming the setting that can't be right.
+        """
+        policy = _policies.get(application)
+        if policy is None:
+            policy = _policies[application] = cls._from_settings(application.settings)
+        return policy
+
+    @classmethod
+    def _from_settings(cls, settings: Mapping[str, Any]) -> "Policy":
+        for name in settings:
+            if name.startswith("session_") and name not in SETTINGS:
+                (likely,) = get_close_matches(name, SETTINGS, 1, 0)
+                raise ConfigurationError(f"there is no setting {name!r}: is it {likely!r}?")
+        store = settings.get("session_store")
+        if not isinstance(store, SessionStore):
+            raise ConfigurationError(f"the setting 'session_store' must be a store, not {store!r}")
+        name = settings.get("session_cookie_name", "session")
+        if not isinstance(name, str) or not _COOKIE_NAME.fullmatch(name):
+            raise ConfigurationError(f"the setting 'session_cookie_name' is no name: {name!r}")
+        idle = _seconds(settings, "session_idle_timeout", IDLE_TIMEOUT)
+        lifetime = _seconds(settings, "session_lifetime", LIFETIME)
+        return cls(store, name, Lifetimes(idle, lifetime), _cookie_kwargs(settings))
+
+
+_policies: WeakKeyDictionary[Application, Policy] = WeakKeyDictionary()
+
+
+class SessionMixin(LifecycleMixin):
+    """Give a handler ``self.session``, loaded before its ``prepare``, stored before its first byte.
+
+    ``self.current_user`` is the user whom the session is tied to, so `tornado.web.authenticated`
+    works on it.
+    """
+
+    _ext_session: Session | None = None
+    _ext_session_error: StoreUnavailable | None = None
+
+    @classmethod
+    def _ext_check(cls, application: Application) -> None:
+        super()._ext_check(application)
+        Policy.of(application)
+
+    @property
+    def session(self) -> Session:
+        """The session of this request.
+
+        :raises StoreUnavailable: if the store did not answer when it was to be loaded.
+        :raises SessionNotLoaded: where ``prepare`` has not loaded it.
+        """
+        if self._ext_session is not None:
+            return self._ext_session
+        if self._ext_session_error is not None:
+            raise self._ext_session_error
+        if self._ext_errors:
+            raise SessionNotLoaded("this request was refused before its session was loaded")
+        raise SessionNotLoaded(
+            f"{type(self).__name__}.prepare() has not awaited super().prepare(), which loads the "
+            "session: let it start with `await super().prepare()`"
+        )
+
+    def get_current_user(self) -> Any:
+        """Return the user's id; None for a visitor, and on an error page without a session."""
+        if self._ext_session is None and self._ext_errors:
+            return None
+        return self.session.user_id
+
+    def _ext_load_session(self) -> Awaitable[None] | None:
+        policy = Policy.of(self.application)
+        session = Session(policy.store, policy.lifetimes)
+        cookie = self.get_cookie(policy.cookie_name)
+        if cookie is None or not _ID.fullmatch(cookie):
+            self._ext_session = session
+            return None
+        return self._ext_fill_session(session, cookie)
+
+    async def _ext_fill_session(self, session: Session, session_id: str) -> None:
+        try:
+            await session.load(session_id)
+        except StoreUnavailable as exc:
+            self._ext_session_error = exc  # raised where the handler needs the session, if it does
+        except SessionCorrupt:
+            app_log.exception(
+                "%s %s is served without a session", self.request.method, self.request.path
+            )
+            self._ext_session = session
+        else:
+            self._ext_session = session
+
+    def _ext_save_session(self) -> Awaitable[None] | None:
+        session = self._ext_session
+        if session is None:
+            return None
+        if session.touched:
+            self.add_header("Vary", "Cookie")
+        return self._ext_store_session(session) if session.save_due() else None
+
+    async def _ext_store_session(self, session: Session) -> None:
+        await session.save()
+        if session.cookie_due:
+            self._ext_set_cookie(session)
+
+    def _ext_set_cookie(self, session: Session) -> None:
+        policy = Policy.of(self.application)
+        if session.id is None:
+            where = {key: policy.cookie_kwargs.get(key) for key in ("domain", "path")}
+            self.clear_cookie(policy.cookie_name, **{k: v for k, v in where.items() if v})
+        else:
+            kwargs: dict[str, Any] = {"httponly": True, "samesite": "Lax"} | dict(
+                policy.cookie_kwargs
+            )
+            kwargs.setdefault("secure", self.request.protocol == "https")
+            max_age = max(1, int(session.expires_in()))
+            self.set_cookie(policy.cookie_name, session.id, max_age=max_age, **kwargs)
+        self.add_header("Cache-Control", "private")
+
+
+def _seconds(settings: Mapping[str, Any], name: str, default: float) -> float:
+    value = settings.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ConfigurationError(f"the setting {name!r} must be seconds above 0, not {value!r}")
+    return float(value)
+
+
+def _cookie_kwargs(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    where = "the setting 'session_cookie_kwargs'"
+    kwargs = settings.get("session_cookie_kwargs", {})
+    if not isinstance(kwargs, Mapping):
+        raise ConfigurationError(f"{where} must be a dict, not {kwargs!r}")
+    for name in kwargs:
+        if name not in COOKIE_KWARGS:
+            raise ConfigurationError(f"{where} has {name!r}, not one of {', '.join(COOKIE_KWARGS)}")
+    samesite = kwargs.get("samesite", "Lax")
+    if samesite not in ("Lax", "Strict", "None"):
+        raise ConfigurationError(f"{where}: samesite is Lax, Strict or None, not {samesite!r}")
+    if samesite == "None" and not kwargs.get("secure"):
+        raise ConfigurationError(f"{where}: browsers refuse samesite=None without secure=True")
+    return kwargs

@@ -160,7 +160,7 @@ class SessionMixin(LifecycleMixin):
                 policy.cookie_kwargs
             )
             kwargs.setdefault("secure", self.request.protocol == "https")
-            max_age = max(1, int(session.expires_in()))
+            max_age = max(1, round(session.expires_in()))
             self.set_cookie(policy.cookie_name, session.id, max_age=max_age, **kwargs)
         self.add_header("Cache-Control", "private")
 

@@ -123,7 +123,12 @@ class Session(MutableMapping[str, Any]):
     @property
     def modified(self) -> bool:
         """True if there is something that the store does not have yet."""
-        return self._ended is not None or self._replacing or any(self._changes())
+        return (
+            self._ended is not None
+            or self._replacing
+            or (self.id is None and self._user_id is not None)
+            or any(self._changes())
+        )
 
     @property
     def created_at(self) -> float:

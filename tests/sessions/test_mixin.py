@@ -1,0 +1,663 @@
+"""The session of a request, from cookie to cookie."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPResponse
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.web import Application, HTTPError, RequestHandler, authenticated
+from tornado.websocket import WebSocketHandler
+
+from tornado_ext._lifecycle import LifecycleMixin
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.middleware import MiddlewareMixin
+from tornado_ext.sessions import MemoryStore, Record, SessionMixin
+from tornado_ext.sessions.redis import RedisStore
+from tornado_ext.sessions.session import Session, key_of
+from tornado_ext.testing import Client, RedisServer
+
+Action = Callable[["Act"], Awaitable[object] | None]
+
+
+class Act(SessionMixin, MiddlewareMixin, RequestHandler):
+    """Does what the test wants to be done in a request."""
+
+    async def get(self, name: str) -> None:
+        result = self.settings["actions"][name](self)
+        if result is not None:
+            await result
+
+    post = get
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.finish(f"{status_code} {self.current_user}")
+
+
+class Private(SessionMixin, RequestHandler):
+    @authenticated
+    def get(self) -> None:
+        self.write(str(self.current_user))
+
+
+class Socket(SessionMixin, WebSocketHandler):
+    async def open(self) -> None:
+        await self.write_message(f"{self.session.user_id} {self.session.get('n', 0)}")
+
+    async def on_message(self, message: str | bytes) -> None:
+        self.session["n"] = int(message)
+        await self.session.save()
+        await self.write_message("saved")
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def app(store: MemoryStore) -> Application:
+    return Application(
+        [("/do/(.*)", Act), ("/private", Private), ("/socket", Socket)],
+        session_store=store,
+        login_url="/login",
+        actions={},
+    )
+
+
+@pytest.fixture
+def client(app: Application, http_server: HTTPServer, base_url: str) -> Client:
+    return Client(app, base_url)
+
+
+@pytest.fixture
+def do(app: Application, client: Client) -> Callable[..., Awaitable[HTTPResponse]]:
+    """Have one request run ``action``, by default of ``client``."""
+
+    async def do(action: Action, *, by: Client = client, **kwargs: Any) -> HTTPResponse:
+        name = str(len(app.settings["actions"]))
+        app.settings["actions"][name] = action
+        return await by.fetch(f"/do/{name}", **kwargs)
+
+    return do
+
+
+Do = Callable[..., Awaitable[HTTPResponse]]
+
+
+def put(**values: Any) -> Action:
+    return lambda handler: handler.session.update(values)
+
+
+def show(handler: Act) -> None:
+    handler.write(json.dumps({"user": handler.session.user_id, **handler.session}))
+
+
+async def shown(do: Do, by: Client | None = None) -> Any:
+    return json.loads((await (do(show, by=by) if by else do(show))).body)
+
+
+def twin_of(client: Client) -> Client:
+    """Return another client with the same session cookie, as a second request of one browser."""
+    twin = Client(client.app, client.base_url)
+    twin.set_cookie("session", client.cookie("session") or "")
+    return twin
+
+
+# Keeping.
+
+
+@pytest.mark.gen_test
+async def test_what_one_request_sets_the_next_one_gets(do: Do) -> None:
+    await do(put(name="ann", cart=[1]))
+    assert await shown(do) == {"user": None, "name": "ann", "cart": [1]}
+
+
+@pytest.mark.gen_test
+async def test_change_inside_a_list_is_noticed(do: Do) -> None:
+    await do(put(cart=[1], deep={"a": [{}]}))
+    await do(lambda h: h.session["cart"].append(2))
+    await do(lambda h: h.session["deep"]["a"][0].update(b=3))
+    assert await shown(do) == {"user": None, "cart": [1, 2], "deep": {"a": [{"b": 3}]}}
+
+
+@pytest.mark.gen_test
+async def test_deleted_key_is_gone_and_an_emptied_session_stays(do: Do, client: Client) -> None:
+    await do(put(a=1))
+    cookie = client.cookie("session")
+    await do(lambda h: h.session.pop("a"))
+    assert await shown(do) == {"user": None}
+    assert client.cookie("session") == cookie
+
+
+@pytest.mark.gen_test
+async def test_new_session_without_data_is_not_stored(
+    do: Do, client: Client, store: MemoryStore
+) -> None:
+    await do(show)
+    assert client.cookie("session") is None
+    assert store._records == {}
+
+
+@pytest.mark.gen_test
+async def test_session_is_stored_before_the_reply(do: Do, store: MemoryStore) -> None:
+    async def slow_create(key: str, record: Record, ttl: float) -> None:
+        await asyncio.sleep(0.02)
+        await MemoryStore.create(store, key, record, ttl)
+
+    store.create = slow_create  # type: ignore[method-assign]
+    response = await do(
+        lambda h: (h.session.update(a=1), h.redirect("/"))[0], follow_redirects=False
+    )
+    assert response.code == 302
+    assert len(store._records) == 1
+
+
+@pytest.mark.gen_test
+async def test_session_is_stored_when_the_handler_fails(do: Do) -> None:
+    def fail(handler: Act) -> None:
+        handler.session["a"] = 1
+        raise HTTPError(418)
+
+    assert (await do(fail)).code == 418
+    assert (await shown(do))["a"] == 1
+
+
+@pytest.mark.gen_test
+async def test_value_that_is_no_json_is_named(do: Do, caplog: pytest.LogCaptureFixture) -> None:
+    assert (await do(put(tags={1, 2}))).code == 500
+    assert "session['tags'] holds a set that is no JSON" in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_key_that_is_no_string_is_refused(do: Do, caplog: pytest.LogCaptureFixture) -> None:
+    assert (await do(lambda h: h.session.update({1: 2}))).code == 500
+    assert "a session's keys are strings, not 1" in caplog.text
+
+
+# Requests of one session at a time.
+
+
+@pytest.mark.gen_test
+async def test_two_requests_that_change_different_keys_both_win(do: Do) -> None:
+    await do(put(a=0, b=0))
+    both_loaded = asyncio.Barrier(2)
+
+    def change(name: str) -> Action:
+        async def action(handler: Act) -> None:
+            assert handler.session[name] == 0
+            await both_loaded.wait()
+            handler.session[name] = 1
+
+        return action
+
+    await asyncio.gather(do(change("a")), do(change("b")))
+    assert await shown(do) == {"user": None, "a": 1, "b": 1}
+
+
+class Parked:
+    """An action that waits in mid-request, after its session was loaded."""
+
+    def __init__(self, then: Action) -> None:
+        self.then = then
+        self.loaded = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, handler: Act) -> None:
+        self.loaded.set()
+        await self.go_on.wait()
+        self.then(handler)
+
+
+@pytest.mark.gen_test
+async def test_logout_is_not_undone_by_a_slow_request(
+    do: Do, client: Client, store: MemoryStore
+) -> None:
+    await do(lambda h: h.session.login(7))
+    slow = Parked(put(late=1))
+    response = asyncio.ensure_future(do(slow, by=twin_of(client)))
+    await slow.loaded.wait()
+    await do(lambda h: h.session.logout())
+    slow.go_on.set()
+    assert (await response).code == 409
+    assert "Set-Cookie" not in (await response).headers
+    assert store._records == {}
+
+
+@pytest.mark.gen_test
+async def test_slow_reader_of_a_replaced_session_gets_its_reply_and_no_cookie(
+    do: Do, client: Client
+) -> None:
+    await do(put(a=1))
+    slow = Parked(show)
+    response = asyncio.ensure_future(do(slow, by=twin_of(client)))
+    await slow.loaded.wait()
+    await do(lambda h: h.session.login(7))
+    slow.go_on.set()
+    assert json.loads((await response).body) == {"user": None, "a": 1}
+    assert "Set-Cookie" not in (await response).headers
+    assert (await shown(do))["user"] == "7"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    "late", [put(late=1), lambda h: h.session.login(8), lambda h: h.session.logout()]
+)
+@pytest.mark.parametrize("loaded_before", [True, False])
+async def test_replaced_session_can_not_be_changed(
+    do: Do, client: Client, late: Action, loaded_before: bool
+) -> None:
+    await do(put(a=1))
+    slow, twin = Parked(late), twin_of(client)
+    if loaded_before:
+        response = asyncio.ensure_future(do(slow, by=twin))
+        await slow.loaded.wait()
+    await do(lambda h: h.session.login(7))
+    slow.go_on.set()
+    reply = await response if loaded_before else await do(late, by=twin)
+    assert reply.code == 409
+    assert "Set-Cookie" not in reply.headers
+    assert await shown(do) == {"user": "7", "a": 1}
+
+
+@pytest.mark.gen_test
+async def test_write_that_a_login_overtakes_is_carried_over(do: Do, client: Client) -> None:
+    await do(put(kept=1, dropped=1, ours=1))
+    login = Parked(lambda h: (h.session.login(7), h.session.update(ours=2))[1])
+    response = asyncio.ensure_future(do(login))
+    await login.loaded.wait()
+    twin = twin_of(client)
+    await do(put(kept=2, added=3, ours=9), by=twin)
+    await do(lambda h: h.session.pop("dropped"), by=twin)
+    login.go_on.set()
+    assert (await response).code == 200
+    assert await shown(do) == {"user": "7", "kept": 2, "added": 3, "ours": 2}
+
+
+# Ids.
+
+
+@pytest.mark.gen_test
+async def test_login_changes_the_id_and_keeps_the_data(
+    do: Do, client: Client, store: MemoryStore
+) -> None:
+    await do(put(cart=[1]))
+    before = client.cookie("session") or ""
+    await do(lambda h: h.session.login(7))
+    assert client.cookie("session") != before
+    assert await shown(do) == {"user": "7", "cart": [1]}
+    tombstone = await store.load(key_of(before))
+    assert tombstone is not None
+    assert tombstone.replaced
+
+
+@pytest.mark.gen_test
+async def test_regenerate_changes_the_id_and_keeps_user_and_data(do: Do, client: Client) -> None:
+    await do(lambda h: (h.session.login(7), h.session.update(a=1))[1])
+    before = client.cookie("session")
+    await do(lambda h: h.session.regenerate())
+    assert client.cookie("session") != before
+    assert await shown(do) == {"user": "7", "a": 1}
+
+
+@pytest.mark.gen_test
+async def test_logout_ends_data_id_and_cookie(do: Do, client: Client, store: MemoryStore) -> None:
+    await do(lambda h: (h.session.login(7), h.session.update(a=1))[1])
+    stolen = twin_of(client)
+    await do(lambda h: h.session.logout())
+    assert client.cookie("session") is None
+    assert store._records == {}
+    assert await shown(do, by=stolen) == {"user": None}
+
+
+@pytest.mark.gen_test
+async def test_what_is_set_after_logout_begins_a_new_session(do: Do, client: Client) -> None:
+    await do(lambda h: (h.session.login(7), h.session.update(a=1))[1])
+    before = client.cookie("session")
+    await do(lambda h: (h.session.logout(), h.session.update(b=2))[1])
+    assert client.cookie("session") not in (None, before)
+    assert await shown(do) == {"user": None, "b": 2}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("cookie", ["", "x", "a" * 43, "é" * 43, "a" * 5000, "../../etc", '"'])
+async def test_id_that_the_client_made_up_is_not_adopted(
+    do: Do, client: Client, store: MemoryStore, cookie: str
+) -> None:
+    headers = {"Cookie": f"session={cookie}"}
+    reply = await do(show, headers=headers)
+    assert json.loads(reply.body) == {"user": None}
+    assert "Set-Cookie" not in reply.headers
+    await do(put(a=1), headers=headers)
+    assert client.cookie("session") not in (None, cookie)
+    assert await store.load(key_of(cookie)) is None
+
+
+@pytest.mark.gen_test
+async def test_store_sees_a_hash_of_the_id(do: Do, client: Client, store: MemoryStore) -> None:
+    await do(put(a=1))
+    session_id = client.cookie("session") or ""
+    assert list(store._records) == [key_of(session_id)]
+    assert session_id not in repr(store._records)
+
+
+# The cookie.
+
+
+@pytest.mark.gen_test
+async def test_cookie_has_safe_attributes(do: Do) -> None:
+    header = (await do(put(a=1))).headers["Set-Cookie"]
+    attributes = {part.strip() for part in header.split(";")[1:]}
+    assert attributes == {"HttpOnly", "Max-Age=7776000", "Path=/", "SameSite=Lax"}
+
+
+@pytest.mark.gen_test
+async def test_cookie_is_secure_on_https(do: Do, http_server: HTTPServer) -> None:
+    http_server.xheaders = True
+    header = (await do(put(a=1), headers={"X-Scheme": "https"})).headers["Set-Cookie"]
+    assert "; Secure" in header
+
+
+@pytest.mark.gen_test
+async def test_cookie_follows_the_settings(do: Do, app: Application, client: Client) -> None:
+    app.settings.update(
+        session_cookie_name="sid",
+        session_lifetime=1000,
+        session_cookie_kwargs={"samesite": "Strict", "path": "/do"},
+    )
+    header = (await do(put(a=1))).headers["Set-Cookie"]
+    assert header.startswith("sid=")
+    assert "Max-Age=1000; Path=/do; SameSite=Strict" in header
+    assert (await shown(do))["a"] == 1
+    await do(lambda h: h.session.logout())
+    assert client.cookie("sid") is None
+
+
+@pytest.mark.gen_test
+async def test_cookie_is_sent_only_when_an_id_was_made_or_ended(do: Do) -> None:
+    assert "Set-Cookie" in (await do(put(a=1))).headers
+    assert "Set-Cookie" not in (await do(put(a=2))).headers
+    assert "Set-Cookie" not in (await do(show)).headers
+
+
+@pytest.mark.gen_test
+async def test_replies_that_depend_on_the_session_say_so(do: Do) -> None:
+    made = await do(put(a=1))
+    assert (made.headers["Vary"], made.headers["Cache-Control"]) == ("Cookie", "private")
+    looked = await do(lambda h: h.write(str("a" in h.session)))
+    assert looked.headers["Vary"] == "Cookie"
+    assert "Cache-Control" not in looked.headers
+    assert "Vary" not in (await do(lambda h: h.write("hello"))).headers
+
+
+# Time.
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let time go on by so many seconds."""
+    real, offset = time.time, 0.0
+    monkeypatch.setattr(time, "time", lambda: real() + offset)
+
+    def advance(seconds: float) -> None:
+        nonlocal offset
+        offset += seconds
+
+    return advance
+
+
+@pytest.mark.gen_test
+async def test_session_ends_when_it_is_idle(
+    do: Do, app: Application, clock: Callable[[float], None]
+) -> None:
+    app.settings["session_idle_timeout"] = 1000
+    await do(put(a=1))
+    clock(900)
+    assert (await shown(do))["a"] == 1
+    clock(900)
+    assert (await shown(do))["a"] == 1
+    clock(1100)
+    assert await shown(do) == {"user": None}
+
+
+@pytest.mark.gen_test
+async def test_session_ends_after_its_lifetime_however_active(
+    do: Do, app: Application, clock: Callable[[float], None]
+) -> None:
+    app.settings.update(session_idle_timeout=1000, session_lifetime=2500)
+    await do(put(a=1))
+    for _ in range(3):
+        clock(800)
+        assert (await shown(do))["a"] == 1
+    clock(200)
+    assert await shown(do) == {"user": None}
+
+
+@pytest.mark.gen_test
+async def test_lifetime_is_enforced_by_the_data_too(
+    do: Do, app: Application, store: MemoryStore, clock: Callable[[float], None]
+) -> None:
+    app.settings["session_lifetime"] = 2500
+    await do(put(a=1))
+    ((key, (_, record)),) = store._records.items()
+    store._records[key] = (time.time() + 1e9, record)
+    clock(2600)
+    assert await shown(do) == {"user": None}
+
+
+@pytest.mark.gen_test
+async def test_login_begins_a_new_lifetime(
+    do: Do, app: Application, clock: Callable[[float], None]
+) -> None:
+    app.settings["session_lifetime"] = 1000
+    await do(put(a=1))
+    clock(900)
+    await do(lambda h: h.session.login(7))
+    clock(900)
+    assert (await shown(do))["user"] == "7"
+
+
+@pytest.mark.gen_test
+async def test_reading_renews_the_expiry_only_now_and_then(
+    do: Do, app: Application, store: MemoryStore, clock: Callable[[float], None]
+) -> None:
+    app.settings["session_idle_timeout"] = 6000
+    await do(put(a=1))
+    ((key, (made, _)),) = store._records.items()
+    clock(590)
+    await do(show)
+    assert store._records[key][0] == made
+    clock(20)
+    await do(show)
+    assert store._records[key][0] > made
+
+
+# Who it is.
+
+
+@pytest.mark.gen_test
+async def test_authenticated_sends_visitors_to_the_login_with_next(client: Client) -> None:
+    reply = await client.get("/private", follow_redirects=False)
+    assert (reply.code, reply.headers["Location"]) == (302, "/login?next=%2Fprivate")
+
+
+@pytest.mark.gen_test
+async def test_authenticated_lets_users_in(do: Do, client: Client) -> None:
+    await do(lambda h: h.session.login(7))
+    assert (await client.get("/private")).body == b"7"
+
+
+@pytest.mark.gen_test
+async def test_error_page_before_the_session_is_loaded_has_no_user(
+    do: Do, app: Application
+) -> None:
+    app.settings["xsrf_cookies"] = True
+    reply = await do(show, method="POST", body="", headers={"X-Xsrftoken": "wrong"})
+    assert (reply.code, reply.body) == (403, b"403 None")
+
+
+@pytest.mark.gen_test
+async def test_flash_messages_are_shown_once_in_their_order(do: Do) -> None:
+    async def pop(handler: Act) -> None:
+        handler.write(json.dumps(await handler.session.pop_flashes()))
+
+    await do(lambda h: (h.session.flash("one"), h.session.flash({"two": 2}))[1])
+    await do(lambda h: h.session.flash("three"))
+    assert await shown(do) == {"user": None}
+    assert json.loads((await do(pop)).body) == ["one", {"two": 2}, "three"]
+    assert json.loads((await do(pop)).body) == []
+
+
+# WebSockets.
+
+
+@pytest.mark.gen_test
+async def test_websocket_has_its_session_before_open_and_can_save_it(
+    do: Do, client: Client
+) -> None:
+    await do(lambda h: h.session.login(7))
+    socket = await client.websocket("/socket")
+    assert await socket.read_message() == "7 0"
+    await socket.write_message("5")
+    assert await socket.read_message() == "saved"
+    socket.close()
+    assert await shown(do) == {"user": "7", "n": 5}
+
+
+@pytest.mark.gen_test
+async def test_reload_takes_on_what_others_stored(do: Do, client: Client) -> None:
+    async def reload(handler: Act) -> None:
+        handler.session["lost"] = 1
+        await do(put(a=2), by=twin_of(client))
+        await handler.session.reload()
+        show(handler)
+
+    await do(put(a=1))
+    assert json.loads((await do(reload)).body) == {"user": None, "a": 2}
+
+
+# A store that fails.
+
+
+@pytest.fixture
+def redis_app(
+    app: Application, io_loop: IOLoop, redis_url: str, redis_server: RedisServer
+) -> Iterator[RedisServer]:
+    store = app.settings["session_store"] = RedisStore(redis_url)
+    yield redis_server
+    io_loop.run_sync(store.close)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("failure", ["kill", "freeze"])
+async def test_dead_store_is_a_503_that_keeps_the_cookie_and_works_when_it_is_back(
+    do: Do, client: Client, redis_app: RedisServer, failure: str
+) -> None:
+    await do(lambda h: h.session.login(7))
+    getattr(redis_app, failure)()
+    reply = await do(show)
+    assert (reply.code, reply.headers["Retry-After"], reply.body) == (503, "1", b"503 None")
+    assert "Set-Cookie" not in reply.headers
+    if failure == "kill":
+        redis_app.restart()
+        await do(lambda h: h.session.login(7), by=client)
+    else:
+        redis_app.thaw()
+    assert (await shown(do))["user"] == "7"
+
+
+@pytest.mark.gen_test
+async def test_handler_that_does_not_touch_the_session_works_without_the_store(
+    do: Do, redis_app: RedisServer
+) -> None:
+    await do(put(a=1))
+    redis_app.kill()
+    assert (await do(lambda h: h.write("hello"))).body == b"hello"
+
+
+@pytest.mark.gen_test
+async def test_request_without_a_cookie_asks_nothing_of_the_store(
+    do: Do, redis_app: RedisServer
+) -> None:
+    redis_app.kill()
+    assert await shown(do) == {"user": None}
+
+
+@pytest.mark.gen_test
+async def test_failed_save_is_a_503_without_a_cookie(do: Do, redis_app: RedisServer) -> None:
+    redis_app.kill()
+    reply = await do(put(a=1))
+    assert reply.code == 503
+    assert "Set-Cookie" not in reply.headers
+
+
+@pytest.mark.gen_test
+async def test_corrupt_record_is_logged_and_the_request_anonymous(
+    do: Do, client: Client, store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    await do(put(a=1))
+    ((_, record),) = store._records.values()
+    record.fields["a"] = "{"
+    assert await shown(do) == {"user": None}
+    assert "SessionCorrupt" in caplog.text
+    assert len(store._records) == 1
+
+
+# Settings and misuse.
+
+
+@pytest.mark.gen_test
+async def test_prepare_without_super_is_an_error_that_says_so(
+    app: Application, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Forgetful(SessionMixin, RequestHandler):
+        async def prepare(self) -> None:
+            pass
+
+        def get(self) -> None:
+            self.write(str(self.session))
+
+    app.add_handlers(".*", [("/forgetful", Forgetful)])
+    assert (await client.get("/forgetful")).code == 500
+    assert "Forgetful.prepare() has not awaited super().prepare()" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"session_store": None}, "'session_store' must be a store, not None"),
+        ({"session_store": MemoryStore}, "'session_store' must be a store"),
+        ({"session_cookie_name": "a b"}, "'session_cookie_name' is no name: 'a b'"),
+        ({"session_idle_timeout": "14 days"}, "'session_idle_timeout' must be seconds above 0"),
+        ({"session_lifetime": 0}, "'session_lifetime' must be seconds above 0, not 0"),
+        ({"session_lifetime": True}, "'session_lifetime' must be seconds above 0, not True"),
+        ({"session_lifetme": 1}, "no setting 'session_lifetme': is it 'session_lifetime'?"),
+        ({"session_cookie_kwargs": []}, "'session_cookie_kwargs' must be a dict"),
+        ({"session_cookie_kwargs": {"max_age": 1}}, "'session_cookie_kwargs' has 'max_age'"),
+        ({"session_cookie_kwargs": {"samesite": "lax"}}, "samesite is Lax, Strict or None"),
+        ({"session_cookie_kwargs": {"samesite": "None"}}, "without secure=True"),
+    ],
+)
+def test_wrong_setting_is_named(settings: dict[str, Any], sentence: str) -> None:
+    application = Application(**{"session_store": MemoryStore(), **settings})
+    with pytest.raises(ConfigurationError) as caught:
+        Act._ext_check(application)
+    assert sentence in str(caught.value)
+
+
+def test_order_of_the_mixins_does_not_matter() -> None:
+    class Other(MiddlewareMixin, SessionMixin, RequestHandler):
+        pass
+
+    assert Other._ext_before_first_byte is Act._ext_before_first_byte
+    assert Other._ext_before_first_byte is LifecycleMixin._ext_before_first_byte
+
+
+def test_repr_shows_keys_and_no_values() -> None:
+    session = Session(MemoryStore(), None)  # type: ignore[arg-type]
+    session["token"] = "secret"
+    assert repr(session) == "<Session of user None with ['token']>"

@@ -1,0 +1,80 @@
+# What this repository can do, for people and for CI alike: `make` lists it.
+
+# A Python of 3.11 or later to make the venv with; without it, the first of these that will do.
+PYTHON =
+PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+PORT = 8888
+DB = mysql
+
+VENV = .venv
+BIN = $(VENV)/bin
+
+# program:package, for each program that is not Python's
+SERVERS = redis-server:redis-server mariadbd:mariadb-server
+BROWSER = chromium:chromium chromedriver:chromium-driver
+
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo demo-full test lint clean programs
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.installed-demo ## run the demo app with nothing else to install; PORT=8888
+	@$(BIN)/python -m demo_app --port $(PORT)
+
+demo-full: programs $(VENV)/.installed-all ## run it in two processes on private Redis and MariaDB; PORT=8888 DB=mysql|mysql+tornado
+	@$(BIN)/python -m demo_app.full --port $(PORT) --database $(DB)
+
+test: programs lint ## check style and types, and run every test
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-dev ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean: ## remove the venv and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+# The venv has the extra %, installed from what pyproject.toml says now.
+$(VENV)/.installed-%: pyproject.toml $(BIN)/python
+	@echo "Installing tornado-ext[$*] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(BIN)/python:
+	@found=; \
+	for python in $(PYTHONS); do \
+	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    found=$${found:-$$python}; \
+	    $$python -c 'import venv, ensurepip' 2>/dev/null || continue; \
+	    exec $$python -m venv --clear $(VENV); \
+	done; \
+	if [ -n "$$found" ]; then \
+	    echo "$$found has no venv; on Debian: apt-get install python3-venv"; \
+	else \
+	    echo "Python 3.11 or later is needed, and none of these is: $(PYTHONS)"; \
+	fi >&2; \
+	exit 1
+
+# Install the missing ones of PROGRAMS. Debian starts a server that it installs: stop that one, for
+# the demo and the tests start servers of their own.
+demo-full: PROGRAMS = $(SERVERS)
+test: PROGRAMS = $(SERVERS) $(BROWSER)
+programs:
+	@missing=; PATH="$$PATH:/usr/sbin"; \
+	for program in $(PROGRAMS); do \
+	    command -v $${program%:*} >/dev/null || missing="$$missing $${program#*:}"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	install="apt-get install -y --no-install-recommends$$missing"; \
+	if ! command -v apt-get >/dev/null; then echo "Install these first:$$missing" >&2; exit 1; \
+	elif [ "$$(id -u)" = 0 ]; then sudo=; \
+	elif sudo -n true 2>/dev/null; then sudo=sudo; \
+	else echo "Run this first: sudo apt-get update && sudo $$install" >&2; exit 1; fi; \
+	$$sudo apt-get update; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive $$install || exit 1; \
+	for service in redis-server mariadb; do \
+	    case "$$missing" in *$$service*) $$sudo service $$service stop || true;; esac; \
+	done

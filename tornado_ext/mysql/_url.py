@@ -1,0 +1,114 @@
+"""What a database URL and its options say, checked."""
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tornado_ext.errors import ConfigurationError
+
+DEFAULT_PORT = 3306
+MAX_CONNECTIONS = 1000
+MAX_SECONDS = 86_400
+
+_FORM = "mysql://user:password@host:3306/database"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is, and who connects to it."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    database: str
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{self.user}@{host}:{self.port}/{self.database}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Sizes of the pool, in connections, and timeouts, in seconds."""
+
+    min_size: int = 1
+    max_size: int = 10
+    timeout: float = 30.0
+    connect_timeout: float = 0.8  # leaves time for an error page within a second
+    acquire_timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if name.endswith("timeout"):
+                check_seconds(name, value)
+            elif type(value) is not int or not 0 <= value <= MAX_CONNECTIONS:
+                raise ConfigurationError(
+                    f"{name}={value!r} is not a number of connections from 0 to {MAX_CONNECTIONS}"
+                )
+        if not self.min_size <= self.max_size != 0:
+            raise ConfigurationError(
+                f"max_size={self.max_size} is 0 or less than min_size={self.min_size}"
+            )
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raise `ConfigurationError` unless the value is a usable number of seconds."""
+    if not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS:
+        raise ConfigurationError(
+            f"{name}={value!r} is not a number of seconds above 0 and up to {MAX_SECONDS}"
+        )
+
+
+def parse(
+    url: str, options: Mapping[str, float], schemes: Collection[str]
+) -> tuple[Address, Options]:
+    """Read ``scheme://user:password@host:port/database?option=value``.
+
+    An option that is also given as an argument is taken from there. Raises `ConfigurationError`,
+    never with the password in its message.
+    """
+    try:
+        parts = urlsplit(url)
+        port = DEFAULT_PORT if parts.port is None else parts.port
+    except (ValueError, TypeError, AttributeError):
+        port = 0
+    if port == 0 or parts.fragment or "@" in parts.path + parts.query:
+        raise ConfigurationError(
+            f"the database URL is not like {_FORM}; the port is 1 to 65535, and special characters"
+            " in user name and password are percent-encoded (urllib.parse.quote)"
+        )
+    if parts.scheme not in schemes:
+        known = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ConfigurationError(f"the database URL does not start with {known}")
+    address = Address(
+        scheme=parts.scheme,
+        host=parts.hostname or "",
+        port=port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        database=unquote(parts.path.removeprefix("/")),
+    )
+    for name in ("host", "user", "database"):
+        if not getattr(address, name):
+            raise ConfigurationError(f"the database URL has no {name}: it is like {_FORM}")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    return address, _options({**{name: _number(text) for name, text in query}, **options})
+
+
+def _options(values: Mapping[str, float | str]) -> Options:
+    known = list(Options.__dataclass_fields__)
+    for name in values:
+        if name not in known:
+            raise ConfigurationError(f"{name} is not a database option; those are {known}")
+    return Options(**values)  # type: ignore[arg-type]  # __post_init__ checks what came
+
+
+def _number(text: str) -> float | str:
+    """Make a number of what can be one; the rest fails the check of its option, with its name."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text

@@ -1,0 +1,144 @@
+"""Tornado-MySQL, for ``mysql+tornado://``: what it needs to do no harm.
+
+It has been left since 2015. Version 0.5.1 is the last; facts below are about it.
+"""
+
+import asyncio
+import struct
+from collections.abc import Awaitable
+from datetime import date, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from tornado.tcpclient import TCPClient
+
+from tornado_ext.mysql._url import Address
+from tornado_ext.mysql.drivers.connection import DriverConnection
+
+BINARY, UTF8MB4 = 63, 45  # ids of collations
+JSON = 245  # a field type that it does not know
+
+
+class TornadoMySQLConnection(DriverConnection):
+    """A connection of Tornado-MySQL."""
+
+    library = "tornado_mysql.connections"
+    extra = "tornado-mysql"
+
+    @classmethod
+    async def _connect(cls, address: Address) -> Any:
+        connections = cls.load()
+        client = _client_class()(
+            user=address.user,
+            password=address.password.encode().decode("latin1"),  # which it encodes as latin1
+            database=address.database,
+            charset="utf8mb4",
+            autocommit=None,
+            client_flag=connections.CLIENT.MULTI_RESULTS,
+            conv={**connections.decoders, **_decoders(connections.FIELD_TYPE)},
+        )
+        client.client_flag &= ~connections.CLIENT.MULTI_STATEMENTS
+        # Its own connect() closes the socket under a failed login's stream: the loop goes on
+        # watching the file descriptor, which by then is another connection's.
+        stream = await TCPClient().connect(address.host, address.port)
+        try:
+            stream.set_nodelay(True)
+            client._stream = stream
+            await _settled(client._get_server_information())
+            await _settled(client._request_authentication())
+        except BaseException:
+            stream.close()
+            raise
+        return client
+
+    async def _wait(self, call: Awaitable[Any]) -> Any:
+        return await _settled(call)
+
+    def _leave(self) -> Awaitable[Any]:
+        return self.client.close_async()  # type: ignore[no-any-return]  # no types
+
+
+async def _settled(call: Awaitable[Any]) -> Any:
+    """Await a `tornado.gen.coroutine`, which goes on when its future is cancelled.
+
+    Its end comes when the stream is closed, and is expected.
+    """
+    future = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        raise
+
+
+@cache
+def _client_class() -> Any:
+    """Make the library's connection with packets that keep what its own lose."""
+    from tornado_mysql import connections
+
+    class Packet(connections.MysqlPacket):  # type: ignore[misc]  # no types
+        def check_error(self) -> None:
+            if self.is_error_packet():
+                raise _server_error(connections.err, self.get_all_data())
+
+    class Field(connections.FieldDescriptorPacket):  # type: ignore[misc]  # no types
+        charsetnr: int
+        type_code: int
+
+        def __init__(self, data: bytes, encoding: str) -> None:
+            super().__init__(data, encoding)
+            if self.charsetnr != BINARY or self.type_code == JSON:
+                self.charsetnr = UTF8MB4  # SET NAMES said so; newer collations are a KeyError
+            if self.type_code in (JSON, connections.FIELD_TYPE.GEOMETRY):
+                self.type_code = connections.FIELD_TYPE.BLOB  # they were decoded as ASCII
+
+    class Client(connections.Connection):  # type: ignore[misc]  # no types
+        def _read_packet(self, packet_type: Any = None) -> Awaitable[Any]:
+            return super()._read_packet(Packet if packet_type is None else Field)  # type: ignore[no-any-return]
+
+    return Client
+
+
+def _server_error(err: Any, data: bytes) -> Exception:
+    """Read an error packet: 0xff, number, ``#``, SQLSTATE, message."""
+    (errno,) = struct.unpack_from("<H", data, 1)
+    state, message = (data[4:9], data[9:]) if data[3:4] == b"#" else (b"", data[3:])
+    exc: Exception = err.DatabaseError(errno, message.decode(errors="replace"))
+    exc.sqlstate = state.decode(errors="replace") or None  # type: ignore[attr-defined]
+    return exc
+
+
+def _decoders(types: Any) -> dict[int, Any]:
+    """Return the readers for what the library rounds, loses, or reads otherwise than asyncmy."""
+    return {
+        types.DATETIME: _datetime,
+        types.TIMESTAMP: _datetime,
+        types.DATE: _date,
+        types.TIME: _timedelta,
+    }
+
+
+def _datetime(text: str) -> datetime | str:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:  # 0000-00-00 00:00:00
+        return text
+
+
+def _date(text: str) -> date | str:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+def _timedelta(text: str) -> timedelta:
+    hours, minutes, seconds = text.lstrip("-").split(":")
+    whole, _, fraction = seconds.partition(".")
+    value = timedelta(
+        hours=int(hours),
+        minutes=int(minutes),
+        seconds=int(whole),
+        microseconds=int(fraction.ljust(6, "0")),
+    )
+    return -value if text.startswith("-") else value

@@ -40,7 +40,7 @@ clean: ## remove the venv and everything that was built
 # The venv has the extra %, installed from what pyproject.toml says now.
 $(VENV)/.installed-%: pyproject.toml $(BIN)/python
 	@echo "Installing tornado-ext[$*] into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
 $(BIN)/python:

@@ -656,6 +656,28 @@ async def test_request_under_way_is_answered_after_server_stop(
 
 
 @pytest.mark.gen_test
+async def test_cancelled_handler_still_replies(
+    app: Application, fetch: Fetch, saving: Saving, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks: list[asyncio.Task[Any]] = []
+
+    class Cancelled(Handler):
+        def get(self) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            tasks.append(task)
+            asyncio.get_running_loop().call_later(SAVING_TIME / 2, task.cancel)
+            self.write("hello")
+
+    app.add_handlers(".*", [("/cancelled", Cancelled)])
+    response = await fetch("/cancelled")
+    assert (response.code, response.body) == (200, b"hello")
+    assert_saved_once(response, saving)
+    assert tasks[0].cancelled()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.gen_test
 async def test_on_connection_close_is_called_while_the_verb_runs(
     app: Application, raw: IOStream
 ) -> None:

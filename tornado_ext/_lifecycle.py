@@ -147,7 +147,8 @@ class LifecycleMixin(_Base):
 
     async def _ext_settle(self) -> None:
         while self._ext_task is not None:
-            await self._ext_task
+            # Cancelling the handler must not cut a save in half: the reply still goes out.
+            await asyncio.shield(self._ext_task)
         if self._ext_failure is not None:
             raise self._ext_failure
 
@@ -276,7 +277,9 @@ class LifecycleMixin(_Base):
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Send the error page; an uncaught error of this package brings its own status."""
         if self._ext_finishing:
-            gen_log.error("Cannot send error response after finish()")
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():  # Tornado 6.6 sends a 500 when cancelled
+                gen_log.error("Cannot send error response after finish()")
             return
         exc = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(exc, TornadoExtError):

@@ -1,0 +1,361 @@
+"""A form: what is awaited, in which order, and what it says afterwards."""
+
+import asyncio
+
+import pytest
+from tornado import gen
+from tornado.httpclient import AsyncHTTPClient
+from tornado.web import Application, RequestHandler
+
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.forms import (
+    Form,
+    FormNotValidated,
+    IntegerField,
+    PasswordField,
+    StringField,
+    ValidationError,
+)
+
+TOKEN = 'name="_xsrf"'
+
+
+class RegisterForm(Form):
+    username = StringField(min_length=3, messages={"taken": "Somebody has that name."})
+    password = PasswordField(min_length=5)
+    age = IntegerField(required=False)
+
+    async def clean_username(self, value: str) -> str:
+        await asyncio.sleep(0)
+        if value == "taken":
+            raise ValidationError("Taken.", code="taken")
+        return value.lower()
+
+    def clean(self) -> None:
+        if self.cleaned_data["password"] == self.cleaned_data["username"]:
+            self.add_error("password", "Not your name.", code="same")
+
+
+GOOD = {"username": ["Annabel"], "password": ["correct horse"], "age": ["42"]}
+
+
+class RegisterHandler(RequestHandler):
+    def get(self) -> None:
+        self.write(RegisterForm.from_handler(self).render())
+
+    async def post(self) -> None:
+        form = RegisterForm.from_handler(self)
+        if form.is_valid():  # await forgotten: must not let anybody in
+            self.write("registered")
+
+
+@pytest.fixture
+def app(request: pytest.FixtureRequest) -> Application:
+    return Application([("/", RegisterHandler)], **getattr(request, "param", {}))
+
+
+@pytest.mark.gen_test
+async def test_a_valid_form_has_cleaned_values() -> None:
+    form = RegisterForm(GOOD)
+    assert await form.is_valid() is True
+    assert form.errors == {}
+    assert form.cleaned_data == {"username": "annabel", "password": "correct horse", "age": 42}
+
+
+@pytest.mark.gen_test
+async def test_an_invalid_form_has_messages_by_field_and_the_values_that_passed() -> None:
+    form = RegisterForm({**GOOD, "password": ["x"]})
+    assert await form.is_valid() is False
+    assert form.errors == {"password": ["Use 5 or more characters."]}
+    assert form.cleaned_data == {"username": "annabel", "age": 42}
+
+
+def test_without_await_there_is_no_answer() -> None:
+    form = RegisterForm(GOOD)
+    for forgotten in (lambda: bool(form.is_valid()), lambda: not form.is_valid()):
+        with pytest.raises(FormNotValidated, match="must be awaited"):
+            forgotten()
+
+
+@pytest.mark.gen_test
+async def test_a_handler_that_forgets_await_fails(
+    http_client: AsyncHTTPClient, base_url: str
+) -> None:
+    response = await http_client.fetch(
+        base_url, method="POST", body="username=annabel&password=password", raise_error=False
+    )
+    assert response.code == 500
+    assert b"registered" not in response.body
+
+
+def test_cleaned_data_is_not_there_before_validation() -> None:
+    for form in (RegisterForm(GOOD), RegisterForm()):
+        with pytest.raises(FormNotValidated, match="cleaned_data"):
+            form.cleaned_data  # noqa: B018
+
+
+@pytest.mark.gen_test
+async def test_a_form_that_nothing_was_sent_to_is_not_valid_and_has_no_errors() -> None:
+    form = RegisterForm()
+    assert not form.is_bound
+    assert await form.is_valid() is False
+    assert form.errors == {}
+
+
+@pytest.mark.gen_test
+async def test_an_empty_mapping_was_sent() -> None:
+    form = RegisterForm({})
+    assert form.is_bound
+    assert await form.is_valid() is False
+    assert set(form.errors) == {"username", "password"}
+
+
+@pytest.mark.gen_test
+async def test_names_that_are_no_fields_are_ignored() -> None:
+    form = RegisterForm({**GOOD, "is_admin": ["1"]})
+    assert await form.is_valid()
+    assert "is_admin" not in form.cleaned_data
+
+
+@pytest.mark.gen_test
+async def test_clean_of_a_field_may_be_awaited_and_its_messages_are_the_fields() -> None:
+    form = RegisterForm({**GOOD, "username": ["taken"]})
+    assert not await form.is_valid()
+    assert form.errors.as_json() == {
+        "username": [{"message": "Somebody has that name.", "code": "taken"}]
+    }
+
+
+@pytest.mark.gen_test
+async def test_any_hook_may_be_plain_async_or_a_coroutine_of_tornados() -> None:
+    class Hooks(Form):
+        a = StringField()
+        b = StringField()
+        c = StringField()
+
+        def clean_a(self, value: str) -> str:
+            return value + "!"
+
+        async def clean_b(self, value: str) -> str:
+            await asyncio.sleep(0)
+            return value + "!"
+
+        @gen.coroutine
+        def clean_c(self, value: str):
+            yield gen.moment
+            return value + "!"
+
+        async def clean(self) -> None:
+            await asyncio.sleep(0)
+            raise ValidationError("Never.", code="never")
+
+    form = Hooks({"a": "1", "b": "2", "c": "3"})
+    assert not await form.is_valid()
+    assert form.cleaned_data == {"a": "1!", "b": "2!", "c": "3!"}
+    assert form.errors == {None: ["Never."]}
+
+
+@pytest.mark.gen_test
+async def test_fields_are_checked_in_order_and_one_that_failed_is_not_passed_on() -> None:
+    called: list[str] = []
+
+    class Ordered(Form):
+        a = StringField()
+        b = StringField(max_length=1)
+        c = StringField()
+
+        def clean_c(self, value: str) -> str:
+            called.append("c")
+            return value
+
+        async def clean_a(self, value: str) -> str:
+            await asyncio.sleep(0)
+            called.append("a")
+            return value
+
+        def clean_b(self, value: str) -> str:
+            called.append("b")
+            return value
+
+        def clean(self) -> None:
+            called.append("all")
+
+    assert not await Ordered({"a": "1", "b": "22", "c": "3"}).is_valid()
+    assert called == ["a", "c"]
+    assert await Ordered({"a": "1", "b": "2", "c": "3"}).is_valid()
+    assert called == ["a", "c", "a", "b", "c", "all"]
+
+
+@pytest.mark.gen_test
+async def test_validation_is_done_once() -> None:
+    form = RegisterForm({**GOOD, "password": ["x"]})
+    assert [await form.is_valid(), await form.is_valid()] == [False, False]
+    assert form.errors == {"password": ["Use 5 or more characters."]}
+
+
+@pytest.mark.gen_test
+async def test_an_error_added_in_clean_takes_the_value_away() -> None:
+    form = RegisterForm({**GOOD, "username": ["annabel"], "password": ["annabel"]})
+    assert not await form.is_valid()
+    assert form.errors["password"][0].code == "same"
+    assert "password" not in form.cleaned_data
+
+
+@pytest.mark.gen_test
+async def test_an_error_added_by_a_fields_own_hook_takes_the_value_away() -> None:
+    class Own(Form):
+        a = StringField()
+
+        def clean_a(self, value: str) -> str:
+            self.add_error("a", "No.")
+            return value
+
+    form = Own({"a": "1"})
+    assert not await form.is_valid()
+    assert form.cleaned_data == {}
+
+
+@pytest.mark.gen_test
+async def test_an_error_added_afterwards_makes_the_form_invalid() -> None:
+    form = RegisterForm(GOOD)
+    assert await form.is_valid()
+    form.add_error(None, ValidationError("Try later.", code="later"))
+    assert not await form.is_valid()
+    assert form.errors.as_json() == {"__all__": [{"message": "Try later.", "code": "later"}]}
+
+
+def test_an_error_of_no_field_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="RegisterForm has no field 'nickname'"):
+        RegisterForm(GOOD).add_error("nickname", "No.")
+
+
+@pytest.mark.gen_test
+async def test_half_a_validation_is_not_taken_for_a_whole_one() -> None:
+    down = True
+
+    class Flaky(Form):
+        a = StringField(max_length=1)
+        b = StringField()
+
+        def clean_b(self, value: str) -> str:
+            if down:
+                raise ConnectionError("the database is away")
+            return value
+
+    form = Flaky({"a": "11", "b": "2"})
+    with pytest.raises(ConnectionError):
+        await form.is_valid()
+    assert form.errors == {}
+    with pytest.raises(FormNotValidated):
+        form.cleaned_data  # noqa: B018
+    down = False
+    assert not await form.is_valid()
+    assert form.errors == {"a": ["Use 1 or fewer characters."]}
+
+
+@pytest.mark.gen_test
+async def test_a_disabled_field_cannot_be_tampered_with() -> None:
+    class Account(Form):
+        plan = StringField(disabled=True, initial="free", max_length=4)
+        name = StringField()
+
+    form = Account({"plan": ["gold!"], "name": ["ann"]})
+    assert await form.is_valid()
+    assert form.cleaned_data == {"plan": "free", "name": "ann"}
+    assert form["plan"].value == "free"
+    assert Account({"plan": ["gold!"]}, initial={"plan": "paid"})["plan"].value == "paid"
+
+
+def test_initial_values_are_shown_until_something_is_sent() -> None:
+    class Profile(Form):
+        name = StringField(initial="ann")
+        age = IntegerField(initial=42)
+
+    assert [field.value for field in Profile()] == ["ann", "42"]
+    assert [field.value for field in Profile(initial={"age": 7})] == ["ann", "7"]
+    assert [field.value for field in Profile({"name": ["bob"]}, initial={"age": 7})] == ["bob", ""]
+
+
+@pytest.mark.gen_test
+async def test_two_forms_of_a_class_share_nothing_but_their_fields() -> None:
+    first, second = RegisterForm({}), RegisterForm(GOOD)
+    assert not await first.is_valid()
+    assert await second.is_valid()
+    assert second.errors == {}
+    assert first.fields is second.fields
+
+
+def test_a_subclass_adds_and_replaces_fields_and_leaves_its_base_alone() -> None:
+    class Strict(RegisterForm):
+        age = IntegerField(min_value=18)
+        email = StringField()
+
+    assert list(Strict.fields) == ["username", "password", "age", "email"]
+    assert Strict.fields["age"].required
+    assert list(RegisterForm.fields) == ["username", "password", "age"]
+    assert not RegisterForm.fields["age"].required
+
+
+@pytest.mark.gen_test
+async def test_a_field_may_have_the_name_of_anything_else() -> None:
+    class Odd(Form):
+        errors = StringField()
+        clean = StringField()
+        fields = StringField()
+        cleaned_data = StringField()
+
+    form = Odd({"errors": "1", "clean": "2", "fields": "3", "cleaned_data": "4"})
+    assert await form.is_valid()
+    assert form.cleaned_data == {"errors": "1", "clean": "2", "fields": "3", "cleaned_data": "4"}
+
+
+def test_a_hook_for_no_field_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"Typo\.clean_user_name: there is no field"):
+
+        class Typo(Form):
+            username = StringField()
+
+            def clean_user_name(self, value: str) -> str:
+                return value
+
+
+def test_a_field_that_is_not_there_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="nickname"):
+        RegisterForm()["nickname"]
+
+
+@pytest.mark.gen_test
+async def test_the_whole_form_has_its_own_errors_first_then_the_fields_in_order() -> None:
+    form = RegisterForm({**GOOD, "password": ["x"]})
+    await form.is_valid()
+    form.add_error(None, "<b>No.</b>")
+    html = form.render()
+    assert html.startswith('<ul class="form-errors" role="alert"><li>&lt;b&gt;No.&lt;/b&gt;</li>')
+    places = [html.index(field.render()) for field in form]
+    assert places == sorted(places)
+    assert 'value="Annabel"' in html
+    assert "style" not in html
+    assert "<script" not in html
+
+
+def test_a_form_made_without_a_handler_has_no_token() -> None:
+    assert TOKEN not in RegisterForm().render()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("app", [{"xsrf_cookies": True}], indirect=True)
+async def test_a_form_made_from_a_handler_has_the_token(
+    app: Application, http_client: AsyncHTTPClient, base_url: str
+) -> None:
+    response = await http_client.fetch(base_url)
+    assert response.body.decode().count(TOKEN) == 1
+    assert "_xsrf=" in response.headers["Set-Cookie"]
+
+
+@pytest.mark.gen_test
+async def test_there_is_no_token_if_the_application_checks_none(
+    http_client: AsyncHTTPClient, base_url: str
+) -> None:
+    response = await http_client.fetch(base_url)
+    assert TOKEN not in response.body.decode()
+    assert "Set-Cookie" not in response.headers

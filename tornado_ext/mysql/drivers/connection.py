@@ -17,6 +17,7 @@ from tornado_ext.mysql.errors import (
 )
 
 QUIT_TIMEOUT = 1.0  # seconds
+PACKET_TOO_LARGE = 1153  # the one error after which a server hangs up without saying so
 # `SET NAMES` chooses the server's own default collation, which is also that of a literal with an
 # introducer, so that the two never are an illegal mix.
 _PREPARE = b"SET NAMES utf8mb4, autocommit = 1"
@@ -91,7 +92,7 @@ class DriverConnection(ABC):
         except TimeoutError:
             raise QueryTimeout("the server did not answer the statement in time") from None
         except DatabaseError as exc:
-            self.busy = isinstance(exc, ConnectionLost)
+            self.busy = isinstance(exc, ConnectionLost) or exc.errno == PACKET_TOO_LARGE
             raise
         else:
             self.busy = False

@@ -1,6 +1,7 @@
 """A form: what is awaited, in which order, and what it says afterwards."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from tornado import gen
@@ -100,6 +101,19 @@ async def test_a_form_that_nothing_was_sent_to_is_not_valid_and_has_no_errors() 
     assert not form.is_bound
     assert await form.is_valid() is False
     assert form.errors == {}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("encode", [str, str.encode])
+async def test_a_message_in_json_is_a_form_too(encode: Callable[[str], str | bytes]) -> None:
+    form = RegisterForm.from_json(
+        encode('{"username": "Zo\u00eb", "password": "correct horse", "age": 42}')
+    )
+    assert await form.is_valid()
+    assert form.cleaned_data == {"username": "zo\u00eb", "password": "correct horse", "age": 42}
+    form = RegisterForm.from_json(encode("["))
+    assert not await form.is_valid()
+    assert form.errors[None][0].code == "json"
 
 
 @pytest.mark.gen_test

@@ -1,5 +1,6 @@
 """Errors: which text is shown, and what JSON says of it."""
 
+from pathlib import Path
 from string import Formatter
 
 from tornado_ext.forms.messages import MESSAGES, FormErrors, Message, ValidationError
@@ -47,3 +48,9 @@ def test_json_has_messages_and_codes_and_a_key_for_the_whole_form() -> None:
         "name": [{"message": "Taken.", "code": "taken"}],
         "__all__": [{"message": "No.", "code": "invalid"}],
     }
+
+
+def test_the_documentation_has_every_code_and_its_text() -> None:
+    documentation = (Path(__file__).parents[2] / "docs/forms.md").read_text()
+    for code, text in MESSAGES.items():
+        assert f"| `{code}` | {text} |" in documentation

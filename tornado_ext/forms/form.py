@@ -11,7 +11,7 @@ from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms.boundfield import BoundField, NamedField, errors_to_html
 from tornado_ext.forms.fields import Field
 from tornado_ext.forms.messages import FormErrors, FormNotValidated, ValidationError
-from tornado_ext.forms.submission import Submission, from_request
+from tornado_ext.forms.submission import Submission, from_json, from_request
 
 
 class Validation:
@@ -102,6 +102,11 @@ class Form:
         if opened and cls.fields.keys().isdisjoint(submission.values):
             return cls(initial=initial, handler=handler)
         return cls(submission, initial=initial, handler=handler)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Make a form of a JSON object, such as a WebSocket message; its types are strict."""
+        return cls(from_json(text))
 
     @property
     def is_bound(self) -> bool:

@@ -30,7 +30,7 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
 FORM_WIDE = "__all__"  # the key, in JSON, of the errors that belong to no field
 
 
-class ValidationError(TornadoExtError, ValueError):
+class ValidationError(TornadoExtError):
     """Raise this in a validator, ``clean_<field>`` or ``clean`` to refuse a value.
 
     The text shown is the field's own for ``code`` (its ``messages``), else ``message``, else the

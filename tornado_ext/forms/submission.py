@@ -64,12 +64,12 @@ def from_request(request: HTTPServerRequest) -> Submission:
     return Submission(request.body_arguments)
 
 
-def from_json(body: bytes) -> Submission:
+def from_json(text: str | bytes) -> Submission:
     """Read a JSON object (RFC 8259): UTF-8, no name twice, no NaN."""
     try:
-        values = json.loads(
-            body.decode(), object_pairs_hook=_without_repetition, parse_constant=_refuse
-        )
+        if isinstance(text, bytes):
+            text = text.decode()  # json.loads would take UTF-16 too
+        values = json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse)
     except (ValueError, RecursionError):  # RecursionError: nested too deep
         values = None
     if not isinstance(values, dict):

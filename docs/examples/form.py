@@ -1,0 +1,104 @@
+# Run it: python form.py   (needs tornado-ext alone; another port: python form.py 9000)
+"""A registration page: the form keeps what was typed, and awaits whether a name is free."""
+
+import asyncio
+import sys
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.template import DictLoader
+from tornado.web import Application, RequestHandler
+
+import tornado_ext.forms
+from tornado_ext.forms import (
+    BooleanField,
+    ChoiceField,
+    EmailField,
+    Form,
+    IntegerField,
+    PasswordField,
+    StringField,
+    ValidationError,
+)
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><title>Register</title><meta name="viewport" content="width=device-width"></head>
+<body>
+<h1>Register</h1>
+<form method="post">
+{% module Form(form) %}
+<button>Register</button>
+</form>
+</body>
+</html>
+"""
+
+
+async def is_taken(username: str) -> bool:
+    """Stand for a question to a database."""
+    await asyncio.sleep(0.05)
+    return username in {"ann", "bob"}
+
+
+class RegisterForm(Form):
+    username = StringField(
+        min_length=3,
+        max_length=20,
+        pattern=r"[a-z0-9_]+",
+        label="User name",
+        help_text="3 to 20 small letters, digits and underscores.",
+        messages={"pattern": "Use small letters, digits and underscores."},
+        attrs={"autocomplete": "username"},
+    )
+    email = EmailField(label="E-mail")
+    password = PasswordField(min_length=10, attrs={"autocomplete": "new-password"})
+    repeat = PasswordField(label="Password again", attrs={"autocomplete": "new-password"})
+    age = IntegerField(min_value=18, max_value=150, required=False)
+    plan = ChoiceField(choices=[("free", "Free"), ("paid", "Paid")], initial="free")
+    terms = BooleanField(label="I have read the terms", messages={"required": "Please do."})
+
+    async def clean_username(self, value: str) -> str:
+        if await is_taken(value):
+            raise ValidationError("That name is taken.", code="taken")
+        return value
+
+    def clean(self) -> None:
+        if self.cleaned_data["password"] != self.cleaned_data["repeat"]:
+            self.add_error("repeat", "The passwords differ.", code="differ")
+
+
+class Register(RequestHandler):
+    def get(self) -> None:
+        self.render("page.html", form=RegisterForm())
+
+    async def post(self) -> None:
+        form = RegisterForm.from_handler(self)
+        if await form.is_valid():
+            self.write(f"Welcome, {form.cleaned_data['username']}!")
+            return
+        self.set_status(422)
+        if self.request.headers.get("Content-Type", "").startswith("application/json"):
+            self.write({"errors": form.errors.as_json()})
+        else:
+            self.render("page.html", form=form)
+
+
+async def main(port: int) -> None:
+    app = Application(
+        [("/", Register)],
+        template_loader=DictLoader({"page.html": PAGE}),
+        ui_modules=tornado_ext.forms.ui,
+        xsrf_cookies=True,
+    )
+    sockets = bind_sockets(port, "127.0.0.1")
+    HTTPServer(app).add_sockets(sockets)
+    print(f"http://127.0.0.1:{sockets[0].getsockname()[1]}", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 8888))
+    except KeyboardInterrupt:
+        print()

@@ -98,6 +98,12 @@ class FinishAwaited(Handler):
         await self.finish("hello")
 
 
+class Proxy(Handler):
+    async def get(self) -> None:
+        url = f"http://{self.request.host}/async"
+        self.write((await AsyncHTTPClient().fetch(url)).body + b" again")
+
+
 class RaiseHTTPError(Handler):
     def get(self) -> None:
         self.write("discarded")
@@ -256,6 +262,7 @@ ROUTES = {
     "/render": Render,
     "/finish": FinishInside,
     "/finish-awaited": FinishAwaited,
+    "/proxy": Proxy,
     "/http-error": RaiseHTTPError,
     "/error": RaiseError,
     "/rendered-error": RenderedError,
@@ -416,6 +423,13 @@ async def test_streamed_request_body(fetch: Fetch, saving: Saving) -> None:
     response = await fetch("/upload", method="POST", body=b"x" * 300_000)
     assert response.body == b"300000"
     assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
+async def test_verb_that_asks_another_server(fetch: Fetch, saving: Saving) -> None:
+    response = await fetch("/proxy")
+    assert (response.body, response.headers["X-Saved"]) == (b"hello again", "2")
+    assert saving.saved == 2
 
 
 @pytest.mark.gen_test

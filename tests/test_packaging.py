@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    for name in ("tornado_ext", "demo_app", "tests", "docs", "benchmarks"):
+    for name in ("tornado_ext", "demo_app", "tests"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     command = ["-m", "build", "--wheel", "--no-isolation", "--outdir", source / "dist", source]
     run(Path(sys.executable), *command)

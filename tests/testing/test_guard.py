@@ -47,9 +47,9 @@ def wait_for_line(process: subprocess.Popen[str], word: str) -> None:
     assert any(word in line for line in process.stdout), "the process ended too early"
 
 
-def processes_in(directory: Path) -> list[str]:
-    """Return the command lines of the processes that work in ``directory`` or are told of it."""
-    found = []
+def processes_in(directory: Path) -> dict[int, str]:
+    """Return pid and command line of what works in ``directory`` or was told of it."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().decode().replace("\0", " ")
@@ -57,13 +57,17 @@ def processes_in(directory: Path) -> list[str]:
         except OSError:  # it has ended
             continue
         if command and str(directory) in where + command:
-            found.append(command)
+            found[int(process.name)] = command
     return found
+
+
+def installers_in(directory: Path) -> list[int]:
+    return [pid for pid, command in processes_in(directory).items() if "--bootstrap" in command]
 
 
 def assert_all_gone(directory: Path) -> None:
     deadline = time.monotonic() + DEADLINE
-    while (left := [*processes_in(directory), *directory.iterdir()]) and (
+    while (left := [*processes_in(directory).values(), *directory.iterdir()]) and (
         time.monotonic() < deadline
     ):
         time.sleep(0.02)
@@ -94,8 +98,10 @@ def test_a_server_and_its_directory_go_when_its_python_is_killed(
 
 def test_a_database_in_the_making_goes_when_its_python_is_killed(tmp_path: Path) -> None:
     with run(tmp_path, "-c", STARTED.format(kind="MariaDBServer", then="")) as process:
-        while not any("--bootstrap" in command for command in processes_in(tmp_path)):
+        while not (installers := installers_in(tmp_path)):
             assert process.poll() is None
+        for pid in installers:
+            os.kill(pid, signal.SIGSTOP)  # so that it does not end by itself
         process.kill()
         assert_all_gone(tmp_path)
 

@@ -24,7 +24,8 @@ class Guard:
 
     A small shell in a session of its own, out of reach of Ctrl-C, holds the other end of a pipe.
     When the pipe closes, be it by `close` or because this Python process was killed, the shell
-    kills the process with SIGKILL and removes the directory.
+    kills the process with SIGKILL and removes the directory. Forks of this process, which have the
+    pipe too, count as part of it.
     """
 
     def __init__(self, name: str) -> None:

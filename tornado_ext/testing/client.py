@@ -112,9 +112,7 @@ class Client:
         """
         url = urljoin(self.base_url, path)
         sent = self._headers(url, {"Origin": self.base_url.rstrip("/"), **(headers or {})})
-        return await websocket_connect(
-            HTTPRequest("ws" + url.removeprefix("http"), headers=sent, follow_redirects=False)
-        )
+        return await websocket_connect(HTTPRequest("ws" + url.removeprefix("http"), headers=sent))
 
     def cookie(self, name: str) -> str | None:
         """Return the value of a cookie that the client holds; None if it does not."""

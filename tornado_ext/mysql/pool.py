@@ -184,9 +184,8 @@ class Pool:
         try:
             return await waiter
         except asyncio.CancelledError:
-            if waiter.cancelled():
-                self._waiters.remove(waiter)
-            elif slot := waiter.result():  # it came in the very moment of the cancellation
+            # A slot that came in the very moment of the cancellation goes on to the next.
+            if not waiter.cancelled() and (slot := waiter.result()):
                 self.release(slot)
             raise
 

@@ -1,0 +1,387 @@
+"""The pool: who gets a connection, and what becomes of it when something is cut short."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from math import inf
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from tornado_ext.errors import Unavailable
+from tornado_ext.mysql import (
+    ConnectFailed,
+    Database,
+    PoolTimeout,
+    ProgrammingError,
+    QueryTimeout,
+)
+from tornado_ext.mysql._url import parse
+from tornado_ext.mysql.drivers import DRIVERS
+from tornado_ext.mysql.pool import TRUSTED_IDLE, Pool
+from tornado_ext.testing import MariaDBServer
+
+gen_test = pytest.mark.gen_test
+
+MakeDatabase = Callable[..., Database]
+
+
+@asynccontextmanager
+async def busy(database: Database) -> AsyncIterator[None]:
+    """Have a connection lent for the block."""
+    async with database.transaction():
+        yield
+
+
+async def connections_of(database: Database) -> int:
+    """Count the connections to the database, the one that counts included, on the server."""
+    return int(
+        await database.fetch_value(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()"
+        )
+    )
+
+
+async def turns(number: int) -> None:
+    """Let the loop turn some times."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+# Sizes -------------------------------------------------------------------------------------------
+
+
+@gen_test
+async def test_connects_on_first_use(mysql_url: str, make_db: MakeDatabase) -> None:
+    database = make_db(mysql_url)
+    assert database.stats().open == 0
+
+    await database.fetch_value("SELECT 1")
+
+    assert (database.stats().open, database.stats().in_use) == (1, 0)
+
+
+@gen_test
+async def test_min_size_connections_are_opened_at_the_first_use(
+    mysql_url: str, make_db: MakeDatabase
+) -> None:
+    database = make_db(mysql_url, min_size=3)
+
+    await database.fetch_value("SELECT 1")
+    async with asyncio.timeout(10):
+        while database.stats().in_use:
+            await asyncio.sleep(0.01)
+
+    assert database.stats().open == 3
+    assert await connections_of(database) == 3
+
+
+@gen_test
+async def test_there_are_never_more_than_max_size_connections(
+    mysql_url: str, make_db: MakeDatabase
+) -> None:
+    database = make_db(mysql_url, max_size=3)
+
+    ids = await asyncio.gather(
+        *(database.fetch_value("SELECT CONNECTION_ID() + SLEEP(0.005)") for _ in range(20))
+    )
+
+    assert len(set(ids)) == 3
+    assert await connections_of(database) == 3
+
+
+@gen_test
+async def test_one_task_after_another_uses_one_connection(
+    mysql_url: str, make_db: MakeDatabase
+) -> None:
+    database = make_db(mysql_url)
+
+    ids = {await database.fetch_value("SELECT CONNECTION_ID()") for _ in range(5)}
+
+    assert len(ids) == 1
+
+
+# Waiting -----------------------------------------------------------------------------------------
+
+
+@gen_test
+async def test_who_waits_too_long_is_told_the_state_of_the_pool(
+    mysql_url: str, make_db: MakeDatabase
+) -> None:
+    database = make_db(mysql_url, max_size=1, acquire_timeout=0.02)
+
+    async with busy(database):
+        with pytest.raises(PoolTimeout, match=r"0\.02 s: 1 of 1 connections in use, 1 open"):
+            await database.fetch_value("SELECT 1")
+
+    assert await database.fetch_value("SELECT 1") == 1
+
+
+@gen_test
+async def test_the_timeout_of_a_query_covers_its_waiting(
+    mysql_url: str, make_db: MakeDatabase
+) -> None:
+    database = make_db(mysql_url, max_size=1, acquire_timeout=100)
+
+    async with busy(database):
+        with pytest.raises(PoolTimeout):
+            await database.fetch_value("SELECT 1", timeout=0.02)
+
+
+@gen_test
+async def test_first_come_first_served(mysql_url: str, make_db: MakeDatabase) -> None:
+    database = make_db(mysql_url, max_size=1)
+    served: list[int] = []
+
+    async def ask(number: int) -> None:
+        await database.fetch_value("SELECT 1")
+        served.append(number)
+
+    async with busy(database):
+        tasks = [asyncio.create_task(ask(number)) for number in range(5)]
+        await turns(2)
+        assert database.stats().waiting == 5
+    await ask(5)  # asks when the connection has just come back
+    await asyncio.gather(*tasks)
+
+    assert served == [0, 1, 2, 3, 4, 5]
+
+
+@gen_test
+async def test_a_cancelled_waiter_gives_its_turn_to_the_next(
+    mysql_url: str, make_db: MakeDatabase
+) -> None:
+    database = make_db(mysql_url, max_size=1)
+
+    async with busy(database):
+        first, second = (asyncio.create_task(database.fetch_value("SELECT 1")) for _ in "12")
+        await turns(2)
+        first.cancel()
+        await turns(2)
+        assert database.stats().waiting == 1
+
+    assert await second == 1
+
+
+@gen_test
+async def test_a_slot_that_comes_as_its_waiter_is_cancelled_is_not_lost(mysql_url: str) -> None:
+    pool = Pool(*parse(mysql_url, {"max_size": 1}, DRIVERS))
+    slot, _ = await pool.acquire(inf)
+    waiter = asyncio.create_task(pool.acquire(inf))
+    await turns(2)
+
+    pool.release(slot)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+
+    assert pool.stats().in_use == 0
+    await pool.close()
+
+
+# Cut short ---------------------------------------------------------------------------------------
+
+
+@gen_test
+async def test_no_slot_is_lost_wherever_a_call_is_cancelled(db: Database) -> None:
+    async def work(number: int) -> None:
+        assert await db.fetch_value("SELECT %s", number) == number
+        async with db.transaction() as tx, tx.transaction():
+            assert await tx.fetch_value("SELECT %s", -number) == -number
+        async with db.acquire() as connection:
+            assert await connection.fetch_value("SELECT %s", number) == number
+
+    finished = False
+    for number in range(400):
+        task = asyncio.create_task(work(number))
+        await turns(number)
+        finished = finished or task.done()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert (db.stats().in_use, db.stats().waiting) == (0, 0)
+        if finished:
+            break
+
+    assert finished  # or a turn was not enough
+    assert await db.fetch_value("SELECT 1") == 1
+
+
+@gen_test
+async def test_the_connection_of_a_late_query_is_dropped(
+    mysql_url: str, make_db: MakeDatabase
+) -> None:
+    database = make_db(mysql_url, max_size=1)
+    first = await database.fetch_value("SELECT CONNECTION_ID()")
+
+    with pytest.raises(QueryTimeout):
+        await database.fetch_value("SELECT SLEEP(0.5)", timeout=0.02)
+
+    assert database.stats().open == 0
+    assert await database.fetch_value("SELECT CONNECTION_ID()") != first
+
+
+@gen_test
+async def test_a_failed_connect_gives_its_slot_back(make_db: MakeDatabase, scheme: str) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        port = nobody.getsockname()[1]
+        database = make_db(f"{scheme}://u:p@127.0.0.1:{port}/d", max_size=1)
+
+        for _ in range(3):
+            with pytest.raises(ConnectFailed, match=f"u@127.0.0.1:{port}/d"):
+                await database.fetch_value("SELECT 1")
+
+    assert (database.stats().open, database.stats().in_use) == (0, 0)
+
+
+# The server goes away ----------------------------------------------------------------------------
+
+
+@gen_test
+async def test_a_killed_server_is_unavailable_until_it_is_back(
+    db: Database, mariadb_server: MariaDBServer
+) -> None:
+    async with busy(db):
+        await db.fetch_value("SELECT 1")
+    assert db.stats().open == 2
+
+    mariadb_server.kill()
+    for _ in range(4):
+        with pytest.raises(Unavailable):
+            await db.fetch_value("SELECT 1")
+    mariadb_server.restart()
+
+    async with busy(db):
+        assert await db.fetch_value("SELECT 1") == 1
+
+
+@gen_test
+async def test_connections_that_died_while_idle_are_replaced_unnoticed(
+    db: Database, mariadb_server: MariaDBServer
+) -> None:
+    async with busy(db):
+        await db.fetch_value("SELECT 1")
+
+    mariadb_server.restart()
+    await asyncio.sleep(TRUSTED_IDLE)
+
+    async with busy(db):
+        assert await db.fetch_value("SELECT 1") == 1
+
+
+@gen_test
+async def test_a_connection_that_the_network_forgot_is_replaced_within_the_call(
+    url: str, make_db: MakeDatabase, mariadb_server: MariaDBServer
+) -> None:
+    forgotten = asyncio.Event()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(2**16):
+            if not (forgotten.is_set() and writer in old):
+                writer.write(data)
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, server = await asyncio.open_connection("127.0.0.1", mariadb_server.port)
+        if not forgotten.is_set():
+            old.append(server)
+        await asyncio.gather(forward(reader, server), forward(upstream, writer))
+
+    old: list[asyncio.StreamWriter] = []
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as network:
+        port = network.sockets[0].getsockname()[1]
+        database = make_db(
+            url.replace(f":{mariadb_server.port}/", f":{port}/"), connect_timeout=0.4
+        )
+        await database.fetch_value("SELECT 1")
+        await asyncio.sleep(TRUSTED_IDLE)
+        forgotten.set()
+
+        assert await database.fetch_value("SELECT 1") == 1
+        assert len(old) == 1
+        await database.close()
+
+
+@gen_test
+async def test_a_frozen_server_costs_a_query_its_timeout_and_no_more(
+    db: Database, mariadb_server: MariaDBServer
+) -> None:
+    await db.fetch_value("SELECT 1")
+
+    mariadb_server.freeze()
+    try:
+        with pytest.raises(QueryTimeout):  # on the connection that was there
+            await db.fetch_value("SELECT 1", timeout=0.1)
+        with pytest.raises(ConnectFailed):  # on a new one
+            await db.fetch_value("SELECT 1", timeout=0.1)
+    finally:
+        mariadb_server.thaw()
+
+    assert await db.fetch_value("SELECT 1") == 1
+
+
+@gen_test
+async def test_an_idle_connection_to_a_frozen_server_is_given_up(
+    url: str, make_db: MakeDatabase, mariadb_server: MariaDBServer
+) -> None:
+    database = make_db(url, connect_timeout=0.2)
+    await database.fetch_value("SELECT 1")
+    await asyncio.sleep(TRUSTED_IDLE)
+
+    mariadb_server.freeze()
+    try:
+        with pytest.raises(ConnectFailed, match=r"did not answer within 0\.2 s"):
+            await database.fetch_value("SELECT 1")
+    finally:
+        mariadb_server.thaw()
+
+    assert (database.stats().open, database.stats().in_use) == (0, 0)
+
+
+# The end -----------------------------------------------------------------------------------------
+
+
+@gen_test
+async def test_close_ends_free_connections_now_and_lent_ones_when_they_come_back(
+    db: Database, url: str, make_db: MakeDatabase
+) -> None:
+    async with busy(db):
+        await db.fetch_value("SELECT 1")
+        await db.close()
+        assert db.stats().open == 1
+
+    assert db.stats().open == 0
+    observer = make_db(url)
+    async with asyncio.timeout(10):
+        while await connections_of(observer) != 1:
+            await asyncio.sleep(0.01)
+
+
+@gen_test
+async def test_a_closed_database_says_so(mysql_url: str, make_db: MakeDatabase) -> None:
+    database = make_db(mysql_url, max_size=1)
+    async with busy(database):
+        waiting = asyncio.create_task(database.fetch_value("SELECT 1"))
+        await turns(2)
+        await database.close()
+        with pytest.raises(ProgrammingError, match="closed"):
+            await waiting
+
+    with pytest.raises(ProgrammingError, match="closed"):
+        await database.fetch_value("SELECT 1")
+
+
+def test_a_database_works_in_one_loop_after_another(mysql_url: str) -> None:
+    database = Database(mysql_url)
+
+    async def use() -> object:
+        value = await database.fetch_value("SELECT 1")
+        await database.close()
+        return value
+
+    for _ in range(2):
+        loop = IOLoop(make_current=False)
+        assert loop.run_sync(use) == 1
+        loop.close(all_fds=True)

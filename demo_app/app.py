@@ -1,0 +1,65 @@
+"""The application: every part of tornado-ext, wired by Tornado's own settings."""
+
+from pathlib import Path
+
+from tornado.web import Application, url
+
+from demo_app.config import Config
+from demo_app.handlers import (
+    ChatSocket,
+    LoginHandler,
+    LogoutHandler,
+    NotFound,
+    RegisterHandler,
+    RoomHandler,
+    RoomsHandler,
+)
+from demo_app.handlers.base import hue
+from demo_app.middleware import SecurityHeaders
+from demo_app.passwords import Passwords
+from tornado_ext.forms import ui
+from tornado_ext.middleware import RequestId, StaticHandler
+
+HERE = Path(__file__).parent
+
+
+def make_app(config: Config) -> Application:
+    """Return the application; nothing is connected yet.
+
+    Raises `tornado_ext.errors.ConfigurationError` for a setting that can't be right.
+    """
+    return Application(
+        [
+            url("/", RoomsHandler, name="rooms"),
+            url("/rooms/([^/]+)", RoomHandler, name="room"),
+            url("/rooms/([^/]+)/socket", ChatSocket),
+            url("/register", RegisterHandler, name="register"),
+            url("/login", LoginHandler, name="login"),
+            url("/logout", LogoutHandler, name="logout"),
+        ],
+        middleware=[RequestId(), SecurityHeaders()],
+        default_handler_class=NotFound,
+        static_handler_class=StaticHandler,
+        session_store=config.make_session_store(),
+        room_bus=config.make_room_bus(),
+        storage=config.make_storage(),
+        passwords=Passwords(),
+        cookie_secret=config.cookie_secret(),
+        login_url="/login",
+        xsrf_cookies=True,
+        xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax"},
+        template_path=str(HERE / "templates"),
+        static_path=str(HERE / "static"),
+        ui_modules=ui,
+        ui_methods={"hue": hue},
+        websocket_max_message_size=64 * 1024,  # bytes; above it the connection ends
+        websocket_ping_interval=20,  # seconds; above the next line by Tornado's rule
+        websocket_ping_timeout=10,  # seconds
+    )
+
+
+async def release(app: Application) -> None:
+    """Close what `make_app` made, the sockets of the rooms first."""
+    for name in ("room_bus", "session_store", "storage"):
+        await app.settings[name].close()
+    app.settings["passwords"].close()

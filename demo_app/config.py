@@ -1,0 +1,86 @@
+"""What the command line sets, and what is made of it."""
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from demo_app.sessions import SQLiteStore
+from demo_app.storage.base import Storage
+from demo_app.storage.mysql import MySQLStorage
+from demo_app.storage.sqlite import SQLiteStorage
+from tornado_ext.errors import ConfigurationError, TornadoExtError
+from tornado_ext.mysql import Database
+from tornado_ext.rooms import LocalBus, RedisBus
+from tornado_ext.sessions import SessionStore
+from tornado_ext.sessions.redis import RedisStore
+from tornado_ext.sessions.sharded import ShardedRedisStore
+
+DATABASE_TIMEOUT = 0.9  # seconds for a query, connecting included: a page waits no longer
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where the app keeps what; by default all of it in files below ``data``."""
+
+    port: int = 8888
+    address: str = "127.0.0.1"
+    data: Path = Path("var")
+    sessions: Sequence[str] = ("sqlite",)
+    database: str = "sqlite"
+    rooms: str = "local"
+
+    def make_session_store(self) -> SessionStore:
+        """Return the store: SQLite, one Redis, or several of which each has a name."""
+        with naming("--sessions"):
+            if list(self.sessions) == ["sqlite"]:
+                return SQLiteStore(self.data / "sessions.db")
+            if len(self.sessions) == 1:
+                return RedisStore(self.sessions[0])
+            return ShardedRedisStore(dict(map(shard, self.sessions)))
+
+    def make_storage(self) -> Storage:
+        """Return the storage: SQLite, or MySQL through either driver."""
+        with naming("--database"):
+            if self.database == "sqlite":
+                return SQLiteStorage(self.data / "chat.db")
+            return MySQLStorage(Database(self.database, timeout=DATABASE_TIMEOUT))
+
+    def make_room_bus(self) -> LocalBus:
+        """Return what carries rooms: this process alone, or Redis between several."""
+        with naming("--rooms"):
+            return LocalBus() if self.rooms == "local" else RedisBus(self.rooms)
+
+    def cookie_secret(self) -> str:
+        """Return the secret that is kept in ``data``, made when the app first starts there."""
+        path = self.data / "cookie_secret"
+        with naming("--data"):
+            self.data.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                with NamedTemporaryFile("w", dir=self.data) as file:
+                    file.write(secrets.token_hex())
+                    file.flush()
+                    # A link is there whole or not at all, when two processes start at once.
+                    with suppress(FileExistsError):
+                        os.link(file.name, path)
+            return path.read_text()
+
+
+def shard(word: str) -> tuple[str, str]:
+    """Split ``a=redis://host`` into the shard's name and its URL."""
+    name, equals, url = word.partition("=")
+    if not equals:
+        raise ConfigurationError(f"{word!r} is one of several and has no name: a={word}")
+    return name, url
+
+
+@contextmanager
+def naming(setting: str) -> Iterator[None]:
+    """Put the name of the ``setting`` before what is wrong with it."""
+    try:
+        yield
+    except (TornadoExtError, OSError) as exc:
+        raise ConfigurationError(f"{setting}: {exc}") from exc

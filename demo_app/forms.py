@@ -1,0 +1,87 @@
+"""The forms of the app: what a person may type where."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from tornado_ext.forms import Form, IntegerField, PasswordField, StringField, ValidationError
+
+NAME_LENGTH = 32  # characters, of a person or a room
+MESSAGE_LENGTH = 1000  # characters
+
+
+class RegisterForm(Form):
+    """A new account."""
+
+    name = StringField(
+        max_length=NAME_LENGTH,
+        label="Name",
+        help_text="As others will see it. Any letters and signs will do.",
+        attrs={"autocomplete": "username", "autofocus": True},
+    )
+    password = PasswordField(
+        min_length=10,
+        max_length=128,
+        label="Password",
+        help_text="10 characters or more.",
+        attrs={"autocomplete": "new-password"},
+    )
+
+    def clean_name(self, value: str) -> str:
+        """Refuse what can't be seen, and store look-alike code points as one."""
+        name = " ".join(unicodedata.normalize("NFKC", value).split())
+        if not name.isprintable():
+            raise ValidationError("Use letters, digits and signs that can be seen.")
+        if not 0 < len(name) <= NAME_LENGTH:
+            raise ValidationError(f"Use 1 to {NAME_LENGTH} characters.")
+        return name
+
+
+class LoginForm(Form):
+    """A name and its password, whose rules are nobody's business here."""
+
+    name = StringField(
+        max_length=NAME_LENGTH,
+        label="Name",
+        attrs={"autocomplete": "username", "autofocus": True},
+    )
+    password = PasswordField(
+        max_length=128, label="Password", attrs={"autocomplete": "current-password"}
+    )
+
+
+class RoomForm(Form):
+    """A room by its name, which is also its address."""
+
+    room = StringField(
+        max_length=NAME_LENGTH, label="Name", help_text="Letters, digits and hyphens."
+    )
+
+    def clean_room(self, value: str) -> str:
+        """Return the name in lower case, with hyphens for spaces."""
+        name = "-".join(unicodedata.normalize("NFKC", value).lower().split())
+        if not re.fullmatch(rf"[\w-]{{1,{NAME_LENGTH}}}", name):
+            raise ValidationError("Use letters, digits and hyphens only.")
+        return name
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TextField(StringField):
+    """Take text of several lines."""
+
+    def from_text(self, text: str) -> str:
+        """Refuse the control characters that begin no line and no column."""
+        super().from_text(text.replace("\n", " ").replace("\t", " "))
+        return text.strip()
+
+
+class MessageForm(Form):
+    """What a frame of the chat carries."""
+
+    text = TextField(max_length=MESSAGE_LENGTH, messages={"required": "The message is empty."})
+
+
+class ResumeForm(Form):
+    """What a socket has seen already: the id of the last message on the page."""
+
+    after = IntegerField(min_value=0, required=False)

@@ -1,0 +1,99 @@
+"""Register, log in, log out."""
+
+from urllib.parse import urlencode
+
+from demo_app.forms import LoginForm, RegisterForm
+from demo_app.handlers.base import BaseHandler
+from demo_app.storage import NameTaken
+from tornado_ext.forms import Form
+
+
+class AccountHandler(BaseHandler):
+    """Base of the two pages at the door."""
+
+    title = ""
+    lead = ""
+    other = ("", "", "")  # the other page: what leads to it, its title, its route's name
+    form: type[Form]
+
+    def get(self) -> None:
+        """Show the form, or send on who is logged in already."""
+        if self.current_user:
+            self.redirect(self.next_url())
+        else:
+            self.show(self.form())
+
+    def show(self, form: Form) -> None:
+        """Render the page; with 422 if the form was sent and is wrong."""
+        if form.errors:
+            self.set_status(422)
+        lead, title, route = self.other
+        query = urlencode({"next": self.next_url()})
+        self.render(
+            "account.html",
+            form=form,
+            title=self.title,
+            lead=self.lead,
+            other_lead=lead,
+            other_title=title,
+            other_url=f"{self.reverse_url(route)}?{query}",
+        )
+
+
+class RegisterHandler(AccountHandler):
+    """Make an account."""
+
+    title = "Create account"
+    lead = "Pick a name and a password, and start talking."
+    other = ("Been here before?", "Log in", "login")
+    form = RegisterForm
+
+    async def post(self) -> None:
+        """Make the account and log its owner in."""
+        form = self.form.from_handler(self)
+        if not await form.is_valid():
+            self.show(form)
+            return
+        data = form.cleaned_data
+        password_hash = await self.passwords.hash(data["password"])
+        try:
+            user = await self.storage.add_user(data["name"], password_hash)
+        except NameTaken:
+            form.add_error("name", "That name is taken.")
+            self.show(form)
+            return
+        self.session.flash(f"Welcome, {user.name}. Your account is ready.")
+        self.enter(user)
+
+
+class LoginHandler(AccountHandler):
+    """Log in."""
+
+    title = "Log in"
+    lead = "Good to see you again."
+    other = ("New here?", "Create an account", "register")
+    form = LoginForm
+
+    async def post(self) -> None:
+        """Log in. An unknown name and a wrong password look alike, also to a stopwatch."""
+        form = self.form.from_handler(self)
+        if not await form.is_valid():
+            self.show(form)
+            return
+        data = form.cleaned_data
+        user = await self.storage.find_user(data["name"])
+        known = await self.passwords.verify(user.password_hash if user else None, data["password"])
+        if user is None or not known:
+            form.add_error(None, "Name or password is wrong.")
+            self.show(form)
+            return
+        self.enter(user)
+
+
+class LogoutHandler(BaseHandler):
+    """Log out, by POST alone: a link or an image on another site must not be able to."""
+
+    def post(self) -> None:
+        """End the session and go back to the door."""
+        self.session.logout()
+        self.redirect(self.reverse_url("login"))

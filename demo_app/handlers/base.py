@@ -1,0 +1,91 @@
+"""What every page of the app has in common."""
+
+import re
+from dataclasses import dataclass
+from http.client import responses
+from typing import Any
+
+from tornado.web import RequestHandler
+
+from demo_app.passwords import Passwords
+from demo_app.storage import Storage, User
+from tornado_ext.middleware import MiddlewareMixin, NotFoundHandler
+from tornado_ext.sessions import SessionMixin
+
+ADVICE = {
+    403: ("This page is out of date", "Go back, load the page again and send the form once more."),
+    404: ("There is nothing here", "The address is wrong, or the room was never opened."),
+    503: ("One moment, please", "A server of ours does not answer. Nothing is lost: try again."),
+}
+OTHERWISE = ("Something went wrong", "It has been written down. Try again, or start over.")
+
+# One slash, then visible ASCII without a backslash: browsers read "//host", "/\host" and
+# "/<tab>/host" as addresses of other sites (WHATWG URL, section 4.4).
+LOCAL_PATH = re.compile(r"(?!.*//)/[!-\[\]-~]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is logged in, as the session knows him."""
+
+    id: int
+    name: str
+
+
+class ErrorPages(RequestHandler):
+    """Show errors in the app's own clothes, also where there is no session."""
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        """Render the page for ``status_code``."""
+        title, advice = ADVICE.get(status_code, OTHERWISE)
+        reason = responses.get(status_code, "Unknown")
+        self.render("error.html", status=status_code, reason=reason, title=title, advice=advice)
+
+
+class BaseHandler(SessionMixin, MiddlewareMixin, ErrorPages):
+    """Base of all handlers: session, middleware, and what the application holds."""
+
+    @property
+    def storage(self) -> Storage:
+        """Users, rooms and messages."""
+        storage: Storage = self.settings["storage"]
+        return storage
+
+    @property
+    def passwords(self) -> Passwords:
+        """Hashes and verifies."""
+        passwords: Passwords = self.settings["passwords"]
+        return passwords
+
+    def set_default_headers(self) -> None:
+        """Keep what a person sees out of caches, so that "back" shows nothing after a log-out."""
+        self.set_header("Cache-Control", "no-store")
+
+    def get_current_user(self) -> Person | None:
+        """Return the person whom the session belongs to."""
+        user_id = super().get_current_user()
+        return None if user_id is None else Person(int(user_id), self.session["name"])
+
+    def enter(self, user: User) -> None:
+        """Log ``user`` in and go on to where he wanted to go."""
+        self.session.login(user.id)
+        self.session["name"] = user.name
+        self.redirect(self.next_url())
+
+    def next_url(self) -> str:
+        """Return the ``next`` argument if it is a path of this site, else the list of rooms."""
+        return local_path(self.get_query_argument("next", ""), self.reverse_url("rooms"))
+
+
+class NotFound(ErrorPages, NotFoundHandler):
+    """Answer what no route answers."""
+
+
+def local_path(target: str, otherwise: str) -> str:
+    """Return ``target`` if a browser that follows it stays on this site."""
+    return target if LOCAL_PATH.fullmatch(target) else otherwise
+
+
+def hue(_: RequestHandler, name: str) -> str:
+    """Return the CSS class that colours a person's avatar; a method for templates."""
+    return f"hue-{sum(name.encode()) % 6}"

@@ -1,0 +1,262 @@
+"""How values become SQL, in text and as a real server reads it."""
+
+from collections import OrderedDict
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from itertools import product
+from uuid import UUID
+
+import pytest
+
+from tornado_ext.mysql import Database, ParameterError
+from tornado_ext.mysql.literals import literal, render
+
+gen_test = pytest.mark.gen_test
+
+EAST = timezone(timedelta(hours=2))
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+class Shade(StrEnum):
+    DARK = "it's dark"
+
+
+class Loud(str):
+    """A str whose looks deceive."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "' OR 1=1 -- "
+
+    def __format__(self, spec: str) -> str:
+        return "' OR 1=1 -- "
+
+    def encode(self, *_: str) -> bytes:
+        return b"' OR 1=1 -- "
+
+
+LITERALS: list[tuple[object, str]] = [
+    (None, "NULL"),
+    (True, "1"),
+    (-7, "-7"),
+    (10**64, "1" + "0" * 64),
+    (0.1, "0.1e0"),
+    (1e100, "1e+100"),
+    (-0.0, "-0.0e0"),
+    (Decimal("1E+3"), "1000"),
+    (Decimal("-0.10"), "-0.10"),
+    ("", "''"),
+    ('plain "text" `50%`\n', "'plain \"text\" `50%`\n'"),
+    ("it's", " _utf8mb4 X'69742773'"),
+    ("\\", " _utf8mb4 X'5c'"),
+    ("\0", " _utf8mb4 X'00'"),
+    ("\x1a", " _utf8mb4 X'1a'"),
+    ("é", " _utf8mb4 X'c3a9'"),
+    (Loud("abc"), "'abc'"),
+    (Loud("é"), " _utf8mb4 X'c3a9'"),
+    (b"", "X''"),
+    (b"a'\\", "X'61275c'"),
+    (bytearray(b"\xff"), "X'ff'"),
+    (memoryview(b"\xff"), "X'ff'"),
+    (date(1, 2, 3), "'0001-02-03'"),
+    (datetime(2024, 1, 2, 3, 4, 5), "'2024-01-02 03:04:05'"),
+    (datetime(2024, 1, 2, 3, 4, 5, 6), "'2024-01-02 03:04:05.000006'"),
+    (datetime(2024, 1, 2, 3, 4, 5, tzinfo=EAST), "'2024-01-02 01:04:05'"),
+    (time(3, 4, 5, 6), "'03:04:05.000006'"),
+    (timedelta(), "'00:00:00'"),
+    (timedelta(days=1, microseconds=1), "'24:00:00.000001'"),
+    (timedelta(microseconds=-1), "'-00:00:00.000001'"),
+    (-timedelta(hours=838, minutes=59, seconds=59), "'-838:59:59'"),
+    (UUID(int=1), "'00000000-0000-0000-0000-000000000001'"),
+    (Colour.RED, "'red'"),
+    (Level.HIGH, "3"),
+    (Shade.DARK, " _utf8mb4 X'69742773206461726b'"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), LITERALS, ids=repr)
+def test_a_value_is_written_as(value: object, text: str) -> None:
+    assert literal(value) == text
+
+
+class Nowhere(tzinfo):
+    def utcoffset(self, _: datetime | None) -> timedelta:
+        return timedelta(hours=1)
+
+
+REFUSED: list[tuple[object, str]] = [
+    ({"a": 1}, "a dict can't be a parameter; json.dumps"),
+    (OrderedDict(a=1), "a OrderedDict can't"),
+    ([1], "a list can't be a parameter; json.dumps"),
+    ((1,), "a tuple can't"),
+    ({1}, "a set can't"),
+    (object(), "a object can't"),
+    (Enum("Nested", {"A": [1]})["A"], "a list can't"),  # type: ignore[misc]
+    (float("nan"), "SQL has no nan"),
+    (float("-inf"), "SQL has no -inf"),
+    (10**65, "more than 65 digits"),
+    (Decimal("NaN"), "no NaN"),
+    (Decimal("1E+999999999"), "more than 65 digits"),
+    (Decimal("1E-999999999"), "more than 65 digits"),
+    ("\ud800", "lone surrogate"),
+    (time(1, tzinfo=UTC), "time zone"),
+    (timedelta(hours=839), "838:59:59"),
+    (datetime(1, 1, 1, tzinfo=Nowhere()), "years 1 to 9999"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), REFUSED, ids=lambda value: type(value).__name__)
+def test_what_is_no_value_is_refused_with_its_position(value: object, message: str) -> None:
+    with pytest.raises(ParameterError, match=message) as raised:
+        render("SELECT %s, %s", [1, value])
+
+    assert str(raised.value).startswith("parameter 2: ")
+
+
+RENDERED: list[tuple[str, list[object], str]] = [
+    ("SELECT 1", [], "SELECT 1"),
+    ("SELECT %s + %s", [1, 2], "SELECT 1 + 2"),
+    ("%s", ["%s"], "'%s'"),
+    ("SELECT %s LIKE '50%%' -- 100%%", ["é"], "SELECT  _utf8mb4 X'c3a9' LIKE '50%' -- 100%"),
+    (
+        "SELECT 'it''s', \"\\\"\", `a` -- it's\n, %s",
+        [1],
+        "SELECT 'it''s', \"\\\"\", `a` -- it's\n, 1",
+    ),
+    ("/* isn't */ SELECT %s # isn't", [1], "/* isn't */ SELECT 1 # isn't"),
+    ("SELECT 5--%s", [1], "SELECT 5--1"),
+    ("SELECT %s", ["x" * 5000], f"SELECT '{'x' * 5000}'"),
+    ("SELECT " + " " * 5000 + "%s", [1], "SELECT " + " " * 5000 + "1"),
+]
+
+
+@pytest.mark.parametrize(("sql", "parameters", "rendered"), RENDERED)
+def test_literals_stand_where_the_placeholders_were(
+    sql: str, parameters: list[object], rendered: str
+) -> None:
+    assert render(sql, parameters) == rendered.encode()
+
+
+WRONG: list[tuple[str, list[object], str]] = [
+    ("SELECT %s", [], "the SQL has 1 placeholders, but 0 parameters came"),
+    ("SELECT %s", [1, 2], "the SQL has 1 placeholders, but 2 parameters came"),
+    ("SELECT %s, %s", [(1, 2)], r"one by one: fetch_all\(sql, \*values\)"),
+    ("SELECT %s", [(1,)], "one by one"),
+    ("SELECT %s", [{"a": 1}], "one by one"),
+    ("SELECT '50%'", [], "%' in the SQL: a parameter is %s, a percent sign is %%"),
+    ("SELECT %d", [1], "%d in the SQL"),
+    ("SELECT %(name)s", [1], r"%\( in the SQL"),
+    ("SELECT 1 %", [], "% in the SQL"),
+    ("SELECT '%s'", ["a"], "in quotes"),
+    ("SELECT a LIKE '%%%s%%'", ["a"], "in quotes"),
+    ('SELECT "%s"', ["a"], "in quotes"),
+    ("SELECT `%s`", ["a"], "in quotes"),
+    ("SELECT 'it''s %s'", ["a"], "in quotes"),
+    ("SELECT 'it\\'s %s'", ["a"], "in quotes"),
+    ("SELECT 1 /* %s */", ["a"], "in a comment"),
+    ("SELECT 1 -- %s", ["a"], "in a comment"),
+    ("SELECT '\ud800'", [], "lone surrogate"),
+]
+
+
+@pytest.mark.parametrize(("sql", "parameters", "message"), WRONG)
+def test_sql_that_does_not_go_with_its_parameters_is_refused(
+    sql: str, parameters: list[object], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        render(sql, parameters)
+
+
+def test_a_message_has_no_value_in_it() -> None:
+    with pytest.raises(ParameterError) as raised:
+        render("SELECT %s", [{"password": "secret"}, "secret"])
+
+    assert "secret" not in str(raised.value)
+
+
+# On the server -----------------------------------------------------------------------------------
+
+PAYLOADS = [
+    "' OR 1=1 -- ",
+    "\\' OR 1=1 -- ",
+    "'; DROP TABLE v; -- ",
+    "\\'; DROP TABLE v; -- ",
+    '"; DROP TABLE v; -- ',
+    "`; DROP TABLE v; -- ",
+    "\\",
+    "\\\\",
+    "ends with \\",
+    "''",
+    "%s %% %(a)s",
+    "/* */ # --",
+    "\0 \b \t \n \r \x1a \x7f",
+    "\u00bf'; DROP TABLE v; -- ",  # in gbk and sjis the bytes before a quote can swallow an escape
+    "\ubf27 \ubf5c' OR 1=1 -- ",
+    "naïve 😀 中文 かな",
+]
+MODES = ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES", "ORACLE"]
+CHARSETS = ["utf8mb4", "latin1", "gbk", "big5", "sjis", "cp932", "euckr", "gb2312", "binary"]
+
+
+@gen_test
+async def test_no_payload_is_taken_for_sql_in_any_mode_or_charset(db: Database) -> None:
+    await db.execute("CREATE TABLE v (id INT AUTO_INCREMENT PRIMARY KEY, t TEXT, b BLOB)")
+    for mode, charset in product(MODES, CHARSETS):
+        async with db.acquire() as connection:
+            await connection.execute("SET sql_mode = %s", mode)
+            await connection.execute(f"SET NAMES {charset}")
+            for payload in PAYLOADS:
+                await connection.execute(
+                    "INSERT INTO v (t, b) VALUES (%s, %s)", payload, payload.encode()
+                )
+            assert await connection.fetch_value("SELECT COUNT(*) FROM v WHERE t = %s", "'") == 0
+
+        stored = await db.fetch_all("SELECT t, b FROM v ORDER BY id")
+        assert [row.t for row in stored] == PAYLOADS, (mode, charset)
+        assert [row.b for row in stored] == [payload.encode() for payload in PAYLOADS]
+        await db.execute("TRUNCATE v")
+
+
+@gen_test
+async def test_a_literal_in_hexadecimal_is_as_good_as_a_quoted_one(db: Database) -> None:
+    await db.execute(
+        "CREATE TABLE t (uni VARCHAR(50) COLLATE utf8mb4_unicode_ci,"
+        " lat VARCHAR(50) CHARACTER SET latin1, bin VARCHAR(50) COLLATE utf8mb4_bin,"
+        " moment DATETIME, choice ENUM('é', 'b'), doc JSON, KEY (uni), KEY (lat), KEY (bin))"
+    )
+    for number in range(50):
+        name = f"é {number}"
+        await db.execute(
+            "INSERT INTO t VALUES (%s, %s, %s, '2024-01-01', 'é', %s)",
+            *[name, name, name, '{"k": "it\'s"}'],
+        )
+
+    for column in ("uni", "lat", "bin"):
+        assert await db.fetch_value(f"SELECT COUNT(*) FROM t WHERE {column} = %s", "é 7") == 1
+        plan = await db.fetch_one(f"EXPLAIN SELECT * FROM t WHERE {column} = %s", "é 7")
+        assert plan is not None
+        assert (plan.type, plan.key) == ("ref", column)
+    checks = [
+        ("SELECT COUNT(*) FROM t WHERE uni LIKE %s", "é 4_"),
+        ("SELECT COUNT(*) FROM t WHERE choice = %s AND uni LIKE 'é 4_'", "é"),
+        ("SELECT COUNT(*) FROM t WHERE JSON_VALUE(doc, '$.k') = %s AND uni LIKE 'é 4_'", "it's"),
+        ("SELECT COUNT(*) FROM t WHERE CONCAT('x', %s, uni) LIKE 'x_é 4_'", "é"),
+    ]
+    for sql, parameter in checks:
+        assert await db.fetch_value(sql, parameter) == 10, sql
+    assert len(await db.fetch_all("SELECT * FROM t LIMIT %s OFFSET %s", 5, 1)) == 5
+
+
+@gen_test
+async def test_like_escapes_are_the_callers(db: Database) -> None:
+    assert await db.fetch_value("SELECT %s LIKE %s", "50%", "50\\%") == 1
+    assert await db.fetch_value("SELECT %s LIKE %s", "500", "50\\%") == 0

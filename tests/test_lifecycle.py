@@ -495,7 +495,7 @@ async def test_send_error_after_finish_changes_nothing(
 async def test_body_with_204_is_a_500(fetch: Fetch, saving: Saving) -> None:
     response = await fetch("/204")
     assert (response.code, response.body) == (500, error_page("500: Internal Server Error"))
-    assert saving.saved == 1
+    assert response.headers["X-Saved"] == "2"
 
 
 @pytest.mark.gen_test
@@ -587,6 +587,48 @@ async def test_logged_status_is_the_final_one(
     access = [r.getMessage() for r in caplog.records if r.name == "tornado.access"]
     assert len(access) == 1
     assert access[0].startswith("503 GET /sync")
+
+
+class Stamping(Middleware):
+    def process_response(self, handler: RequestHandler) -> None:
+        handler.add_header("X-Stamp", str(handler.get_status()))
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("path", "stamps"), [("/sync", ["503"]), ("/error", ["503"]), ("/flush-awaited", ["503"])]
+)
+async def test_error_page_in_place_of_a_reply_gets_its_hooks(
+    app: Application, fetch: Fetch, saving: Saving, path: str, stamps: list[str]
+) -> None:
+    class Unsaved(Handler):
+        async def _ext_store(self) -> None:
+            raise Unavailable("the store did not answer")
+
+        def _ext_save_session(self) -> Any:
+            return self._ext_store()
+
+    app.add_handlers(".*", [("/unsaved" + path, type("Mixed", (Unsaved, ROUTES[path]), {}))])
+    app.settings["middleware"].append(Stamping())
+    response = await fetch("/unsaved" + path)
+    assert response.code == 503
+    assert response.headers.get_list("X-Stamp") == stamps
+    assert "X-Saved" in response.headers
+
+
+@pytest.mark.gen_test
+async def test_error_after_the_first_byte_runs_no_hook_again(
+    app: Application, fetch: Fetch, saving: Saving
+) -> None:
+    class Breaking(Handler):
+        async def get(self) -> None:
+            self.write("begun")
+            await self.flush()
+            raise ZeroDivisionError
+
+    app.add_handlers(".*", [("/breaking", Breaking)])
+    assert (await fetch("/breaking")).body == b"begun"
+    assert (saving.saved, saving.finished) == (1, 1)
 
 
 @pytest.mark.gen_test

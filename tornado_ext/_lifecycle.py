@@ -11,6 +11,7 @@ With nothing to await, Tornado's own path is taken at once.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,8 @@ class LifecycleMixin(_Base):
     _ext_failure: Exception | None = None  # why the reply can only be an error page now
     _ext_retry_after: int | None = None  # seconds
     _ext_steps: Iterator[Step] | None = None  # what is left before the first byte
+    _ext_hooked = False  # every response hook has run for the reply in the making
+    _ext_sent = False  # the first byte has left
     _ext_task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
     _ext_queue: "list[tuple[Send, Future[None]]]"
 
@@ -139,6 +142,7 @@ class LifecycleMixin(_Base):
     async def _ext_ask_exception_hooks(self, exc: Exception) -> None:
         """Return if a hook finished the response, else raise ``exc`` again."""
         self._ext_failure = None
+        self._ext_discard_reply()
         for hook in self._ext_exception_hooks():
             await _settled(hook(exc))
             if self._ext_finishing:
@@ -156,8 +160,15 @@ class LifecycleMixin(_Base):
 
     def _ext_before_first_byte(self) -> Iterator[Step]:
         yield from self._ext_response_hooks()
+        self._ext_hooked = True
         yield self._ext_end_transaction
         yield self._ext_save_session
+
+    def _ext_discard_reply(self) -> None:
+        """Let the hooks run for the error page too, if what they did to a reply is thrown away."""
+        if self._ext_hooked and not self._ext_sent:
+            self._ext_hooked = False
+            self._ext_steps = chain(self._ext_response_hooks(), self._ext_steps or ())
 
     def _ext_advance(self) -> Awaitable[object] | None:
         """Run the steps that are left, up to the first that has to be awaited."""
@@ -215,7 +226,9 @@ class LifecycleMixin(_Base):
     def _ext_send_now(self, send: Send) -> "Future[None]":
         self._ext_sending = True
         try:
-            return send()
+            sent = send()
+            self._ext_sent = True
+            return sent
         except Exception:
             self._ext_finishing = False
             raise
@@ -286,6 +299,7 @@ class LifecycleMixin(_Base):
             status_code = exc.status_code
             self._ext_retry_after = getattr(exc, "retry_after", None)
         self._ext_failure = None
+        self._ext_discard_reply()
         self._ext_errors += 1
         try:
             super().send_error(status_code, **kwargs)

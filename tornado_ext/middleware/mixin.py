@@ -79,7 +79,7 @@ class MiddlewareMixin(LifecycleMixin):
     middleware: Sequence[object] = ()
 
     _ext_reached: int | None = None  # depth to which response hooks are due; None: all
-    _ext_entered: int | None = None  # depth to which exception hooks are asked; None: all
+    _ext_asked: int | None = None  # depth to which exception hooks are asked; None: all
 
     @classmethod
     def _ext_check(cls, application: Application) -> None:
@@ -99,9 +99,9 @@ class MiddlewareMixin(LifecycleMixin):
     def _ext_request_hooks(self) -> Iterator[Step]:
         chain = self._ext_chain(self.application)
         for depth, hook in chain.request:
-            self._ext_reached, self._ext_entered = depth + 1, depth
+            self._ext_reached, self._ext_asked = depth + 1, depth
             yield partial(hook, self)
-        self._ext_reached = self._ext_entered = chain.depth
+        self._ext_reached = self._ext_asked = chain.depth
 
     def _ext_prepare_skipped(self) -> None:
         super()._ext_prepare_skipped()
@@ -114,12 +114,12 @@ class MiddlewareMixin(LifecycleMixin):
     def _ext_response_hooks(self) -> Iterator[Step]:
         for depth, hook in self._ext_chain(self.application).response:
             if self._ext_reached is None or depth < self._ext_reached:
-                self._ext_reached = self._ext_entered = depth
+                self._ext_asked = depth
                 yield partial(hook, self)
 
     def _ext_exception_hooks(self) -> Iterator[Hook]:
         for depth, hook in self._ext_chain(self.application).exception:
-            if self._ext_entered is None or depth < self._ext_entered:
+            if self._ext_asked is None or depth < self._ext_asked:
                 yield partial(hook, self)
 
     def _ext_finish_hooks(self) -> None:

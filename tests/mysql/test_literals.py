@@ -245,6 +245,7 @@ async def test_a_literal_in_hexadecimal_is_as_good_as_a_quoted_one(db: Database)
         plan = await db.fetch_one(f"EXPLAIN SELECT * FROM t WHERE {column} = %s", "é 7")
         assert plan is not None
         assert (plan.type, plan.key) == ("ref", column)
+    assert await db.fetch_value("SELECT CHARSET(%s)", "é") == "utf8mb4"
     checks = [
         ("SELECT COUNT(*) FROM t WHERE uni LIKE %s", "é 4_"),
         ("SELECT COUNT(*) FROM t WHERE choice = %s AND uni LIKE 'é 4_'", "é"),

@@ -71,9 +71,9 @@ def parse(
     never with the password in its message.
     """
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(str(url))  # None has no scheme
         port = DEFAULT_PORT if parts.port is None else parts.port
-    except (ValueError, TypeError, AttributeError):
+    except ValueError:
         port = 0
     if port == 0 or parts.fragment or "@" in parts.path + parts.query:
         raise ConfigurationError(

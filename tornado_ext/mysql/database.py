@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from tornado.web import Application
 
+from tornado_ext._lifecycle import LifecycleMixin
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.mysql._row import Row
 from tornado_ext.mysql._url import Options, check_seconds, parse
@@ -228,20 +229,27 @@ class Connection(Queries):
             raise
 
 
-class DatabaseMixin:
+class DatabaseMixin(LifecycleMixin):
     """Give a handler the database of ``Application(routes, database=Database(url))``."""
 
-    application: Application
+    @classmethod
+    def _ext_check(cls, application: Application) -> None:
+        super()._ext_check(application)
+        _database(application)
 
     @property
     def db(self) -> Database:
         """The ``database`` setting; raises `ConfigurationError` if it is none."""
-        database = self.application.settings.get("database")
-        if not isinstance(database, Database):
-            raise ConfigurationError(
-                "the Application setting database is not a tornado_ext.mysql.Database"
-            )
-        return database
+        return _database(self.application)
+
+
+def _database(application: Application) -> Database:
+    database = application.settings.get("database")
+    if not isinstance(database, Database):
+        raise ConfigurationError(
+            "the Application setting database is not a tornado_ext.mysql.Database"
+        )
+    return database
 
 
 def _rows(result: Result) -> list[Row]:

@@ -1,6 +1,6 @@
 """Tornado-MySQL, for ``mysql+tornado://``: what it needs to do no harm.
 
-It has been left since 2015. Version 0.5.1 is the last; facts below are about it.
+Nobody maintains it. Version 0.5.1 is the last; what is said of it here is about that one.
 """
 
 import asyncio

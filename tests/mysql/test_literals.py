@@ -56,7 +56,9 @@ LITERALS: list[tuple[object, str]] = [
     (Decimal("-0.10"), "-0.10"),
     ("", "''"),
     ('plain "text" `50%`\n', "'plain \"text\" `50%`\n'"),
-    ("it's", " _utf8mb4 X'69742773'"),
+    ("it's", "'it''s'"),
+    ("'", "''''"),
+    ("it's\\", " _utf8mb4 X'697427735c'"),
     ("\\", " _utf8mb4 X'5c'"),
     ("\0", " _utf8mb4 X'00'"),
     ("\x1a", " _utf8mb4 X'1a'"),
@@ -79,7 +81,7 @@ LITERALS: list[tuple[object, str]] = [
     (UUID(int=1), "'00000000-0000-0000-0000-000000000001'"),
     (Colour.RED, "'red'"),
     (Level.HIGH, "3"),
-    (Shade.DARK, " _utf8mb4 X'69742773206461726b'"),
+    (Shade.DARK, "'it''s dark'"),
 ]
 
 

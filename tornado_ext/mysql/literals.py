@@ -1,9 +1,9 @@
 """How parameters become SQL: here, for every driver, and nowhere else.
 
 A literal means the same in every ``sql_mode`` and in every character set of the connection. Text of
-ASCII without ``'`` and ``\\`` is quoted as it is. All other text is written in hexadecimal, with
-the character set that it is in, so that nothing in it can end the literal, be taken for an escape,
-or be read in another character set.
+ASCII without ``\\`` is quoted, with ``'`` doubled, which every mode reads alike. All other text is
+written in hexadecimal, with the character set that it is in, so that nothing in it can end the
+literal, be taken for an escape, or be read in another character set.
 """
 
 import re
@@ -25,7 +25,7 @@ MAX_TIME = timedelta(hours=838, minutes=59, seconds=59)  # what a TIME column ho
 
 _MICROSECOND = timedelta(microseconds=1)
 _TOO_LARGE = 10**MAX_DIGITS
-_is_plain = re.compile(r"[\t\n\r -&(-\[\]-~]*").fullmatch  # ASCII without ' and \ and controls
+_is_plain = re.compile(r"[\t\n\r -\[\]-~]*").fullmatch  # ASCII without \ and most controls
 _marks = re.compile(r"([^%]*)(%.?)?", re.DOTALL).findall
 _closed = re.compile(
     r"""
@@ -108,7 +108,7 @@ _cached_pieces = lru_cache(CACHED_STATEMENTS)(_pieces)
 def _text(value: str) -> str:
     value = str.__str__(value)
     if _is_plain(value):
-        return f"'{value}'"
+        return "'" + value.replace("'", "''") + "'"
     try:
         return f" _utf8mb4 X'{value.encode().hex()}'"
     except UnicodeEncodeError:

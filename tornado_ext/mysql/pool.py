@@ -58,10 +58,12 @@ class Slot:
         now = asyncio.get_running_loop().time()
         limit = min(now + timeout, deadline)
         connection = self._connection
+        if connection is not None and now - self._used_at < TRUSTED_IDLE:
+            return connection
         try:
             async with asyncio.timeout_at(limit):
                 # A connection that says nothing is given half of the time: another one may.
-                if connection is None or not await self._lives(connection, timeout / 2):
+                if connection is None or not await connection.answers(timeout / 2):
                     connection = await DRIVERS[self._address.scheme].open(self._address)
         except TimeoutError:
             raise ConnectFailed(
@@ -89,10 +91,6 @@ class Slot:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.quit()
-
-    async def _lives(self, connection: DriverConnection, timeout: float) -> bool:
-        idle = asyncio.get_running_loop().time() - self._used_at
-        return idle < TRUSTED_IDLE or await connection.answers(timeout)
 
 
 class Pool:

@@ -1,20 +1,17 @@
 """Run the app: ``python -m demo_app --port 8888``. See ``--help``."""
 
-import asyncio
-import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from tornado.httpserver import HTTPServer
 from tornado.log import enable_pretty_logging
-from tornado.netutil import bind_sockets
-from tornado.web import Application
 
-from demo_app.app import make_app, release
-from demo_app.config import Config, naming
-from tornado_ext.errors import ConfigurationError
+from demo_app.app import start
+from demo_app.config import Config
+from tornado_ext.errors import TornadoExtError
+from tornado_ext.serving import serve
 
 
 class Parser(ArgumentParser):
@@ -30,42 +27,18 @@ def main() -> None:
     config = parse()
     enable_pretty_logging()
     try:
-        asyncio.run(run(config))
-    except ConfigurationError as exc:
+        serve(partial(start, config), config.port, address=config.address)
+    except TornadoExtError as exc:
         sys.exit(f"demo_app: {exc}")
-
-
-async def run(config: Config) -> None:
-    """Connect, serve, and let go of everything at the end."""
-    app = make_app(config)
-    try:
-        with naming("--database"):
-            await app.settings["storage"].start()
-        await serve(app, config)
-    finally:
-        await release(app)
-
-
-async def serve(app: Application, config: Config) -> None:
-    """Answer requests until a signal comes."""
-    with naming("--port"):
-        sockets = bind_sockets(config.port, config.address)
-    server = HTTPServer(app)
-    server.add_sockets(sockets)
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    print(f"http://{config.address}:{sockets[0].getsockname()[1]}", flush=True)
-    await stop.wait()
-    server.stop()
-    await server.close_all_connections()
 
 
 def parse() -> Config:
     """Read the command line."""
     parser = Parser(prog="demo_app", description="A login and chat app on tornado-ext.")
-    parser.add_argument("--port", type=port, default=Config.port)
-    parser.add_argument("--address", default=Config.address)
+    parser.add_argument(
+        "--port", type=port, default=Config.port, help="8888; 0 is one that is free"
+    )
+    parser.add_argument("--address", default=Config.address, help="to listen on (127.0.0.1)")
     parser.add_argument("--data", type=Path, default=Config.data, help="directory for files (var)")
     parser.add_argument(
         "--sessions",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tornado.web import Application, url
 
-from demo_app.config import Config
+from demo_app.config import Config, naming
 from demo_app.handlers import (
     ChatSocket,
     LoginHandler,
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 def make_app(config: Config) -> Application:
     """Return the application; nothing is connected yet.
 
-    Raises `tornado_ext.errors.ConfigurationError` for a setting that can't be right.
+    Raises `ConfigurationError` for a setting that can't be right.
     """
     return Application(
         [
@@ -58,8 +58,9 @@ def make_app(config: Config) -> Application:
     )
 
 
-async def release(app: Application) -> None:
-    """Close what `make_app` made, the sockets of the rooms first."""
-    for name in ("room_bus", "session_store", "storage"):
-        await app.settings[name].close()
-    app.settings["passwords"].close()
+async def start(config: Config) -> Application:
+    """Return the application with its database ready. Raises `ConfigurationError`."""
+    app = make_app(config)
+    with naming("--database"):
+        await app.settings["storage"].start()
+    return app

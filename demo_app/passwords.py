@@ -43,7 +43,7 @@ class Passwords:
         matches = await self._run(lambda: self._matches(stored or self._nobody.result(), password))
         return matches and stored is not None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 

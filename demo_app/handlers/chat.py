@@ -33,8 +33,8 @@ class ChatSocket(RoomMixin, BaseHandler, WebSocketHandler):
     """Carry what is said in a room, and who is there.
 
     A browser sends ``{"text": "..."}``. It gets ``{"type": "message", "id": 7, "html": "..."}``,
-    ``{"type": "people", "html": "..."}`` and ``{"type": "error", "text": "..."}``. The HTML comes
-    from the templates that made the page, and everything in it is escaped.
+    ``{"type": "people", "names": [...]}`` and ``{"type": "error", "text": "..."}``. The HTML comes
+    from the template that made the page, and everything in it is escaped.
     """
 
     room: str
@@ -88,9 +88,7 @@ class ChatSocket(RoomMixin, BaseHandler, WebSocketHandler):
     async def show_people(self, send: Callable[[dict[str, object]], Awaitable[None]]) -> None:
         """Send the list of who is in the room; what fails is made good with the next pong."""
         with suppress(Unavailable, WebSocketClosedError):
-            people = await self.members(self.room)
-            html = to_unicode(self.render_string("people.html", people=people))
-            await send({"type": "people", "html": html})
+            await send({"type": "people", "names": await self.members(self.room)})
 
     async def tell_people(self) -> None:
         """Show everybody who is there now."""

@@ -1,7 +1,7 @@
 "use strict";
 
-// One socket per page. The server sends {type: "message", id, html}, {type: "people", html} and
-// {type: "error", text}. The html was rendered, and escaped, by the templates that made this page.
+// One socket per page. The server sends {type: "message", id, html}, {type: "people", names} and
+// {type: "error", text}. The html was rendered, and escaped, by the template that made this page.
 
 const talk = document.getElementById("talk");
 const log = document.getElementById("log");
@@ -50,7 +50,7 @@ function connect() {
 
 function receive(frame) {
   if (frame.type === "message") addMessage(frame);
-  else if (frame.type === "people") people.innerHTML = frame.html;
+  else if (frame.type === "people") people.replaceChildren(...frame.names.map(person));
   else if (frame.type === "error") fail(frame.text);
 }
 
@@ -80,6 +80,19 @@ function dress(message) {
   const gap = above ? sent - new Date(above.querySelector("time").dateTime) : Infinity;
   const follows = gap < SAME_BREATH * 1000 && above.dataset.author === message.dataset.author;
   message.classList.toggle("follows", follows);
+}
+
+function person(name) {
+  const avatar = document.createElement("span");
+  avatar.className = "avatar hue-" + (new TextEncoder().encode(name).reduce((a, b) => a + b) % 6);
+  avatar.ariaHidden = "true";
+  avatar.textContent = Array.from(name)[0];
+  const label = document.createElement("span");
+  label.className = "name";
+  label.textContent = name;
+  const item = document.createElement("li");
+  item.append(avatar, label);
+  return item;
 }
 
 function fail(words) {

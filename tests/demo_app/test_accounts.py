@@ -11,7 +11,7 @@ from tornado.httpclient import HTTPResponse
 
 from demo_app.config import Config
 from tests.demo_app.conftest import PASSWORD, Visit
-from tornado_ext.testing.client import Client
+from tornado_ext.testing import Client
 
 WRONG = "Name or password is wrong."
 ANN = {"name": "ann", "password": PASSWORD}
@@ -33,8 +33,8 @@ async def test_registering_logs_in_and_welcomes(visitor: Client) -> None:
 
 
 @pytest.mark.gen_test
-async def test_session_id_changes_at_log_in(person: Visit, visitor: Client) -> None:
-    await person("ann")
+async def test_session_id_changes_at_log_in(account: Visit, visitor: Client) -> None:
+    await account("ann")
     await visitor.post("/register", {"name": "ben", "password": PASSWORD})
     before = visitor.cookie("session")
     await visitor.post("/login", ANN)
@@ -97,8 +97,8 @@ async def test_bytes_that_are_not_utf_8_are_a_form_error(visitor: Client, page: 
 
 
 @pytest.mark.gen_test
-async def test_wrong_password_and_unknown_name_look_alike(person: Visit, visitor: Client) -> None:
-    await person("ann")
+async def test_wrong_password_and_unknown_name_look_alike(account: Visit, visitor: Client) -> None:
+    await account("ann")
     wrong = await visitor.post("/login", {"name": "ann", "password": "wrong horse"})
     unknown = await visitor.post("/login", {"name": "eve", "password": "wrong horse"})
     assert wrong.code == unknown.code == 422
@@ -106,8 +106,8 @@ async def test_wrong_password_and_unknown_name_look_alike(person: Visit, visitor
 
 
 @pytest.mark.gen_test
-async def test_logging_in_goes_on_to_next(person: Visit, visitor: Client) -> None:
-    await person("ann")
+async def test_logging_in_goes_on_to_next(account: Visit, visitor: Client) -> None:
+    await account("ann")
     refused = await visitor.get("/rooms/lobby?x=1", follow_redirects=False)
     door = refused.headers["Location"]
     assert door == "/login?next=%2Frooms%2Flobby%3Fx%3D1"
@@ -160,8 +160,8 @@ async def test_a_link_can_not_log_out(person: Visit) -> None:
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize("path", ["/login", "/register", "/logout", "/"])
-async def test_post_without_xsrf_token_is_refused(person: Visit, path: str) -> None:
-    ann = await person("ann")
+async def test_post_without_xsrf_token_is_refused(account: Visit, path: str) -> None:
+    ann = await account("ann")
     response = await ann.post(path, {**ANN, "room": "new"}, headers={"X-Xsrftoken": "wrong"})
     assert response.code == 403
     assert b"This page is out of date" in response.body

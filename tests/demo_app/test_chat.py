@@ -14,7 +14,7 @@ from tornado.websocket import WebSocketClientConnection
 
 from demo_app.config import Config
 from tests.demo_app.conftest import Visit
-from tornado_ext.testing.client import Client
+from tornado_ext.testing import Client
 
 SOCKET = "/rooms/lobby/socket"
 
@@ -24,6 +24,7 @@ class Talker:
 
     def __init__(self, socket: WebSocketClientConnection) -> None:
         self.socket = socket
+        self.closed = False
 
     async def say(self, text: object) -> None:
         await self.send(json.dumps({"text": text}))
@@ -33,7 +34,7 @@ class Talker:
 
     async def next(self, kind: str) -> dict[str, Any]:
         """Return the next frame of a kind; those of others are passed over."""
-        while (frame := await self.socket.read_message()) is not None:
+        while (frame := await self.read()) is not None:
             data: dict[str, Any] = json.loads(frame)
             if data["type"] == kind:
                 return data
@@ -46,7 +47,8 @@ class Talker:
 
     async def sees(self) -> list[str]:
         """Return the names in the next list of people."""
-        return text_of((await self.next("people"))["html"], ".//span[@class='name']")
+        names: list[str] = (await self.next("people"))["names"]
+        return names
 
     async def is_told(self) -> str:
         """Return the next complaint."""
@@ -55,9 +57,14 @@ class Talker:
 
     async def is_closed(self) -> int | None:
         """Return the close code."""
-        while await self.socket.read_message() is not None:
-            pass
+        while not self.closed:
+            await self.read()
         return self.socket.close_code
+
+    async def read(self) -> str | bytes | None:
+        frame = await self.socket.read_message()
+        self.closed = frame is None
+        return frame
 
 
 def text_of(html: str, path: str) -> list[str]:
@@ -255,12 +262,11 @@ async def test_logging_out_ends_what_an_open_socket_may_say(
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("file", ["chat.db"])
 async def test_locked_database_is_a_complaint_until_it_is_free(
-    config: Config, person: Visit, enter: Enter, file: str
+    config: Config, person: Visit, enter: Enter
 ) -> None:
     ann = await enter(await person("ann"))
-    other = sqlite3.connect(config.data / file, isolation_level=None)
+    other = sqlite3.connect(config.data / "chat.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     await ann.say("lost")
     assert "not stored" in await ann.is_told()

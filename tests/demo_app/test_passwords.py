@@ -5,16 +5,17 @@ from collections.abc import Iterator
 
 import pytest
 from argon2 import extract_parameters
+from tornado.ioloop import IOLoop
 
 from demo_app import passwords as module
 from demo_app.passwords import Passwords, TooBusy
 
 
-@pytest.fixture(scope="module")
-def passwords() -> Iterator[Passwords]:
+@pytest.fixture
+def passwords(io_loop: IOLoop) -> Iterator[Passwords]:
     passwords = Passwords()
     yield passwords
-    passwords.close()
+    io_loop.run_sync(passwords.close)
 
 
 @pytest.mark.gen_test

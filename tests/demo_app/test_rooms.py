@@ -7,7 +7,7 @@ from html5lib import parse
 from tornado.web import Application
 
 from tests.demo_app.conftest import Visit
-from tornado_ext.testing.client import Client
+from tornado_ext.testing import Client
 
 SCRIPT = "<script>alert(1)</script>"
 

@@ -26,7 +26,7 @@ class Sum(DatabaseMixin, RequestHandler):
 @pytest.fixture
 def app(url: str, make_db: MakeDatabase) -> Application:
     """What `http_client` talks to."""
-    return Application([("/sum", Sum)], database=make_db(url, timeout=0.3))
+    return Application([("/sum", Sum)], database=make_db(url, timeout=0.5))
 
 
 @pytest.mark.usefixtures("app")

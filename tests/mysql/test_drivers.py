@@ -325,6 +325,17 @@ async def test_a_wrong_password_is_named_and_does_not_appear(
 
 
 @gen_test
+async def test_an_account_with_another_way_to_log_in_is_named(
+    url: str, mariadb_server: MariaDBServer, make_db: MakeDatabase
+) -> None:
+    mariadb_server.query("CREATE OR REPLACE USER nobody IDENTIFIED VIA unix_socket")
+    at = url.index("://") + 3
+
+    with pytest.raises(AuthenticationFailed):
+        await make_db(url[:at] + "nobody:p" + url[url.index("@") :]).fetch_value("SELECT 1")
+
+
+@gen_test
 async def test_an_unknown_database_is_named(url: str, make_db: MakeDatabase) -> None:
     with pytest.raises(ProgrammingError, match="Unknown database 'nowhere'"):
         await make_db(url.rpartition("/")[0] + "/nowhere").fetch_value("SELECT 1")

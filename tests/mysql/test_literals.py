@@ -212,14 +212,13 @@ CHARSETS = ["utf8mb4", "latin1", "gbk", "big5", "sjis", "cp932", "euckr", "gb231
 @gen_test
 async def test_no_payload_is_taken_for_sql_in_any_mode_or_charset(db: Database) -> None:
     await db.execute("CREATE TABLE v (id INT AUTO_INCREMENT PRIMARY KEY, t TEXT, b BLOB)")
+    marks = ", ".join(["(%s, %s)"] * len(PAYLOADS))
+    values = [value for payload in PAYLOADS for value in (payload, payload.encode())]
     for mode, charset in product(MODES, CHARSETS):
         async with db.acquire() as connection:
             await connection.execute("SET sql_mode = %s", mode)
             await connection.execute(f"SET NAMES {charset}")
-            for payload in PAYLOADS:
-                await connection.execute(
-                    "INSERT INTO v (t, b) VALUES (%s, %s)", payload, payload.encode()
-                )
+            await connection.execute(f"INSERT INTO v (t, b) VALUES {marks}", *values)
             assert await connection.fetch_value("SELECT COUNT(*) FROM v WHERE t = %s", "'") == 0
 
         stored = await db.fetch_all("SELECT t, b FROM v ORDER BY id")

@@ -21,6 +21,8 @@ from tornado_ext.mysql.pool import Pool, PoolStats, Slot
 
 log = logging.getLogger(__name__)
 
+Seconds = float | None  # None: as the `Database` has it
+
 
 class Queries(ABC):
     """What can be asked of a `Database`, and of a `Connection` alike.
@@ -33,36 +35,32 @@ class Queries(ABC):
     def __init__(self, options: Options) -> None:
         self._options = options
 
-    async def execute(self, sql: str, *parameters: object, timeout: float | None = None) -> Result:
+    async def execute(self, sql: str, *parameters: object, timeout: Seconds = None) -> Result:
         """Run a statement; return its ``rowcount`` and ``lastrowid``."""
         return await self._ask(sql, parameters, timeout)
 
-    async def fetch_all(
-        self, sql: str, *parameters: object, timeout: float | None = None
-    ) -> list[Row]:
+    async def fetch_all(self, sql: str, *parameters: object, timeout: Seconds = None) -> list[Row]:
         """Return all rows."""
         return _rows(await self._ask(sql, parameters, timeout))
 
-    async def fetch_one(
-        self, sql: str, *parameters: object, timeout: float | None = None
-    ) -> Row | None:
+    async def fetch_one(self, sql: str, *parameters: object, timeout: Seconds = None) -> Row | None:
         """Return the first row, None if there is none."""
         rows = _rows(await self._ask(sql, parameters, timeout))
         return rows[0] if rows else None
 
-    async def fetch_value(self, sql: str, *parameters: object, timeout: float | None = None) -> Any:
+    async def fetch_value(self, sql: str, *parameters: object, timeout: Seconds = None) -> Any:
         """Return the first column of the first row, None if there is none."""
         rows = (await self._ask(sql, parameters, timeout)).rows
         return rows[0][0] if rows else None
 
-    async def _ask(self, sql: str, parameters: tuple[object, ...], timeout: float | None) -> Result:
+    async def _ask(self, sql: str, parameters: tuple[object, ...], timeout: Seconds) -> Result:
         try:
             return await self._run(render(sql, parameters), self._deadline(timeout))
         except DatabaseError as exc:
             exc.sql = sql
             raise
 
-    def _deadline(self, timeout: float | None = None) -> float:
+    def _deadline(self, timeout: Seconds = None) -> float:
         if timeout is None:
             timeout = self._options.timeout
         else:
@@ -99,17 +97,17 @@ class Database(Queries):
         return f"<Database {self._address}>"
 
     @asynccontextmanager
-    async def transaction(self, *, timeout: float | None = None) -> AsyncIterator["Connection"]:
+    async def transaction(self, *, timeout: Seconds = None) -> AsyncIterator["Connection"]:
         """Commit what is done in the block, all of it or, if the block raises, nothing.
 
         ``async with db.transaction() as tx: await tx.execute(...)``. ``timeout`` is for the begin.
         """
         deadline = self._deadline(timeout)
-        async with self._lend(deadline) as (_, connection), connection.begin(deadline):
+        async with self._lend(deadline) as (_, connection), connection._transaction(deadline):
             yield connection
 
     @asynccontextmanager
-    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator["Connection"]:
+    async def acquire(self, *, timeout: Seconds = None) -> AsyncIterator["Connection"]:
         """Lend one connection for the block, with variables and settings of its own.
 
         It is closed after the block, so that nothing of them reaches the next borrower.
@@ -145,7 +143,7 @@ class Database(Queries):
         try:
             yield slot, connection
         finally:
-            connection.leave()
+            connection._left = True
             pool.release(slot)
 
     async def _run(self, statement: bytes, deadline: float) -> Result:
@@ -168,22 +166,19 @@ class Connection(Queries):
         self._driver = driver
         self._left = False
         self._depth = 0  # of transactions
-        self._deadlock: Deadlock | None = None  # in which the server rolled back all of them
+        self._undone = False  # all of them, by the server, because of a deadlock
 
     @property
     def driver_connection(self) -> Any:
         """The client library's own connection."""
         return self._driver.client
 
-    def transaction(
-        self, *, timeout: float | None = None
-    ) -> AbstractAsyncContextManager["Connection"]:
+    def transaction(self, *, timeout: Seconds = None) -> AbstractAsyncContextManager["Connection"]:
         """Commit what is done in the block, or nothing if it raises; within one, a savepoint."""
-        return self.begin(self._deadline(timeout))
+        return self._transaction(self._deadline(timeout))
 
     @asynccontextmanager
-    async def begin(self, deadline: float) -> AsyncIterator["Connection"]:
-        """Do what `transaction` does; ``deadline`` is in the time of the loop."""
+    async def _transaction(self, deadline: float) -> AsyncIterator["Connection"]:
         begin, commit, rollback = _statements(self._depth)
         await self._run(begin, deadline)
         self._depth += 1
@@ -199,14 +194,10 @@ class Connection(Queries):
         finally:
             self._depth -= 1
 
-    def leave(self) -> None:
-        """End the use of the connection, which is about to be another borrower's."""
-        self._left = True
-
     async def _roll_back(self, statement: bytes) -> None:
-        if self._deadlock is not None and self._depth > 1:
+        if self._undone and self._depth > 1:
             return  # no savepoint is left; the outermost block sends its ROLLBACK
-        self._deadlock = None
+        self._undone = False
         if self._driver.closed:
             return
         try:
@@ -218,14 +209,13 @@ class Connection(Queries):
     async def _run(self, statement: bytes, deadline: float) -> Result:
         if self._left:
             raise ProgrammingError("a connection was used after its block")
-        if self._deadlock is not None:
+        if self._undone:
             # It would be executed outside of any transaction.
             raise Deadlock("the transaction was rolled back: leave its block and run it again")
         try:
             return await self._driver.query(statement, deadline)
-        except Deadlock as exc:
-            if self._depth:
-                self._deadlock = exc
+        except Deadlock:
+            self._undone = self._depth > 0
             raise
 
 

@@ -32,7 +32,10 @@ class ConnectFailed(DatabaseError, Unavailable):
 
 
 class AuthenticationFailed(DatabaseError):
-    """The server refused the user or the password, or the user may not use the database."""
+    """The server refused the user, the password, or the driver's way to log in.
+
+    Or the user may not use the database.
+    """
 
 
 class ConnectionLost(DatabaseError, Unavailable):
@@ -104,7 +107,7 @@ def from_server(errno: int, sqlstate: str | None, message: str) -> DatabaseError
 
 _ERRNOS: dict[type[DatabaseError], Collection[int]] = {
     ConnectFailed: (1040, 1129, 1203),  # too many connections; host blocked; too many of the user
-    AuthenticationFailed: (1044, 1045, 1130, 1698),
+    AuthenticationFailed: (1044, 1045, 1130, 1251, 1698),
     ConnectionLost: (1053, 1927, 4031),  # shutdown; killed; idle for too long
     QueryTimeout: (1969, 3024),  # max_statement_time (MariaDB); max_execution_time (MySQL)
     DataError: (1265, 1366),

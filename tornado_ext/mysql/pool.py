@@ -106,7 +106,7 @@ class Pool:
         # While a task waits, none is free: a slot that comes back goes to the first that waits,
         # and not to whoever comes along.
         self._free = deque(self._slots)
-        self._waiters: deque[asyncio.Future[Slot | None]] = deque()
+        self._waiters: deque[asyncio.Future[Slot]] = deque()
         self._warming: list[asyncio.Task[None]] | None = None
         self._closed = False
 
@@ -146,7 +146,7 @@ class Pool:
             task.cancel()
         for waiter in self._waiters:
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_exception(_closed())
         self._waiters.clear()
         await asyncio.gather(*(slot.quit() for slot in self._free))
 
@@ -160,31 +160,29 @@ class Pool:
         )
 
     async def _take(self, deadline: float) -> Slot:
-        if self._free and not self._closed:
+        if self._closed:
+            raise _closed()
+        if self._free:
             return self._free.pop()
         now = asyncio.get_running_loop().time()
         limit = min(now + self._options.acquire_timeout, deadline)
         try:
             async with asyncio.timeout_at(limit):
-                slot = None if self._closed else await self._turn()
+                return await self._turn()
         except TimeoutError:
             raise PoolTimeout(
                 f"no connection came free within {limit - now:.2g} s: {self.stats()}"
             ) from None
-        if slot is None:
-            raise ProgrammingError("the database is closed")
-        return slot
 
-    async def _turn(self) -> Slot | None:
-        """Wait for a slot; None if the pool is closed meanwhile."""
-        waiter: asyncio.Future[Slot | None] = asyncio.get_running_loop().create_future()
+    async def _turn(self) -> Slot:
+        waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
             return await waiter
         except asyncio.CancelledError:
             # A slot that came in the very moment of the cancellation goes on to the next.
-            if not waiter.cancelled() and (slot := waiter.result()):
-                self.release(slot)
+            if not waiter.cancelled() and waiter.exception() is None:
+                self.release(waiter.result())
             raise
 
     def _warm_up(self) -> None:
@@ -198,3 +196,7 @@ class Pool:
                 await slot.connect(self._options.connect_timeout, inf)
         finally:
             self.release(slot)
+
+
+def _closed() -> ProgrammingError:
+    return ProgrammingError("the database is closed")

@@ -60,8 +60,6 @@ class DriverConnection(ABC):
         """
         try:
             connection = cls(await cls._connect(address))
-        except DatabaseError:
-            raise
         except Exception as exc:
             raise meaning(exc) from exc
         try:
@@ -97,7 +95,7 @@ class DriverConnection(ABC):
         else:
             self.busy = False
         finally:
-            if self.busy:
+            if self.busy:  # the answer was not read whole
                 self.terminate()
         return result
 

@@ -69,10 +69,6 @@ def test_the_key_of_a_duplicate_is_read_from_the_message(message: str, key: str 
     assert DuplicateKey(message).key == key
 
 
-def test_a_number_that_was_read_as_signed_is_understood() -> None:
-    assert meaning(Exception(60001 - 65536, "text")).errno == 60001
-
-
 @pytest.mark.parametrize("exc", [KeyError(255), OSError(111, "refused"), Exception(2013, "lost")])
 def test_what_no_server_said_is_a_lost_connection(exc: Exception) -> None:
     assert type(meaning(exc)) is ConnectionLost

@@ -162,7 +162,6 @@ def meaning(exc: Exception) -> DatabaseError:
     library's or ours, leaves it in doubt.
     """
     match exc.args:
-        case (int(errno), str(message)) if errno & 0xFFFF >= 1000 and errno // 1000 != 2:
-            # Tornado-MySQL 0.5.1 reads the number as signed.
-            return from_server(errno & 0xFFFF, getattr(exc, "sqlstate", None), message)
+        case (int(errno), str(message)) if errno >= 1000 and errno // 1000 != 2:  # 2xxx: client's
+            return from_server(errno, getattr(exc, "sqlstate", None), message)
     return ConnectionLost(f"{type(exc).__name__}: {exc}")

@@ -1,5 +1,6 @@
 """Middleware for Tornado handlers: a chain of hooks around each request."""
 
+from tornado_ext.middleware.access_log import AccessLog as AccessLog
 from tornado_ext.middleware.handlers import NotFoundHandler as NotFoundHandler
 from tornado_ext.middleware.handlers import StaticHandler as StaticHandler
 from tornado_ext.middleware.mixin import Middleware as Middleware

@@ -1,0 +1,65 @@
+"""One line of JSON for each request."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tornado.web import RequestHandler
+
+from tornado_ext.errors import ConfigurationError, TornadoExtError
+from tornado_ext.middleware.mixin import Middleware
+
+if TYPE_CHECKING:
+    from tornado_ext.sessions import Session
+
+LONGEST = 512  # characters of what a client sent
+
+log = logging.getLogger("tornado_ext.access")
+
+
+class AccessLog(Middleware):
+    """Log each request to ``tornado_ext.access``, at level INFO, when its response is on its way.
+
+    Whatever a client sends, a line stays one line, and JSON: all but printable ASCII is escaped.
+    """
+
+    def __init__(self, *, query: bool = False) -> None:
+        """Log paths, and with ``query`` what follows the ``?``, which often holds secrets.
+
+        :raises ConfigurationError: if ``query`` is neither True nor False.
+        """
+        if not isinstance(query, bool):
+            raise ConfigurationError(f"AccessLog(query) must be True or False, not {query!r}")
+        self.query = query
+
+    def process_finish(self, handler: RequestHandler) -> None:
+        """Log the request."""
+        if log.isEnabledFor(logging.INFO):
+            log.info(json.dumps(self.entry(handler)))
+
+    def entry(self, handler: RequestHandler) -> dict[str, object]:
+        """Return what a line says. Override it to add to that."""
+        request, kind = handler.request, type(handler)
+        target = request.uri if self.query else request.path
+        return {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "request_id": getattr(handler, "request_id", None),
+            "method": request.method,
+            "path": (target or "")[:LONGEST],
+            "status": handler.get_status(),
+            "ms": round(request.request_time() * 1000, 2),
+            "ip": request.remote_ip,
+            "user": _user(handler),
+            "handler": f"{kind.__module__}.{kind.__qualname__}",
+            "user_agent": request.headers.get("User-Agent", "")[:LONGEST],
+        }
+
+
+def _user(handler: RequestHandler) -> str | None:
+    """Return the user's id, if the request used its session: looking must not load one."""
+    try:
+        session: Session | None = getattr(handler, "session", None)
+    except TornadoExtError:  # it was not loaded, or could not be
+        return None
+    return session.user_id if session is not None and session.touched else None

@@ -426,6 +426,29 @@ async def test_streamed_request_body(fetch: Fetch, saving: Saving) -> None:
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("xsrf", [False, True], ids=["by prepare", "by the XSRF check"])
+async def test_refused_request_gets_none_of_its_streamed_body(
+    app: Application, fetch: Fetch, saving: Saving, xsrf: bool
+) -> None:
+    received: list[bytes] = []
+
+    @stream_request_body
+    class Refused(Handler):
+        async def prepare(self) -> None:
+            await super().prepare()
+            raise HTTPError(403)
+
+        def data_received(self, chunk: bytes) -> None:
+            received.append(chunk)
+
+    app.settings["xsrf_cookies"] = xsrf
+    app.add_handlers(".*", [("/refused", Refused)])
+    response = await fetch("/refused", method="POST", body=b"x" * 30_000)
+    assert (response.code, received) == (403, [])
+    assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
 async def test_verb_that_asks_another_server(fetch: Fetch, saving: Saving) -> None:
     response = await fetch("/proxy")
     assert (response.body, response.headers["X-Saved"]) == (b"hello again", "2")

@@ -81,8 +81,10 @@ class LifecycleMixin(_Base):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._ext_wrap("prepare", self._ext_run_prepare)
+        if type(self).data_received is not RequestHandler.data_received:
+            self._ext_wrap("data_received", self._ext_run_data_received)
 
-    def _ext_wrap(self, name: str, runner: Callable[..., Awaitable[None]]) -> None:
+    def _ext_wrap(self, name: str, runner: Callable[..., Awaitable[None] | None]) -> None:
         # On the instance, so that it is outside every override.
         setattr(self, name, partial(runner, getattr(self, name)))
 
@@ -108,6 +110,10 @@ class LifecycleMixin(_Base):
             self._ext_wrap((self.request.method or "").lower(), self._ext_run_verb)
             if not self._ext_prepared:
                 self._ext_prepare_skipped()
+
+    def _ext_run_data_received(self, data_received: Method, chunk: bytes) -> Awaitable[None] | None:
+        # As in stock Tornado, a handler that has answered gets no more of the body.
+        return self._ext_task if self._ext_finishing else data_received(chunk)
 
     async def _ext_run_verb(self, verb: Method, *args: str, **kwargs: str) -> None:
         await self._ext_run(partial(self._ext_verb, verb, *args, **kwargs))
@@ -262,7 +268,7 @@ class LifecycleMixin(_Base):
 
     def _ext_finish_now(self) -> "Future[None]":
         sent = super().finish()
-        for name in ("prepare", (self.request.method or "").lower()):
+        for name in ("prepare", "data_received", (self.request.method or "").lower()):
             self.__dict__.pop(name, None)  # each is a reference cycle with this handler
         self._ext_finish_hooks()
         return sent

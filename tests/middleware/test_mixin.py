@@ -263,6 +263,22 @@ async def test_unknown_address_runs_the_chain(app: Application, get: Fetch, log:
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("setting", ["xsrf_cookies", "cross_origin_protection"])
+async def test_post_to_an_unknown_address_is_no_matter_of_trust(
+    app: Application, http_client: AsyncHTTPClient, base_url: str, setting: str
+) -> None:
+    app.settings[setting] = True
+    response = await http_client.fetch(
+        base_url,
+        method="POST",
+        body="",
+        headers={"Sec-Fetch-Site": "cross-site", "Origin": "http://elsewhere"},
+        raise_error=False,
+    )
+    assert response.code == 404
+
+
+@pytest.mark.gen_test
 async def test_prepare_without_super_is_an_error_that_says_so(
     app: Application, get: Fetch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -44,7 +44,6 @@ def make_app(config: Config) -> Application:
         room_bus=config.make_room_bus(),
         storage=config.make_storage(),
         passwords=Passwords(),
-        cookie_secret=config.cookie_secret(),
         login_url="/login",
         xsrf_cookies=True,
         xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax"},

@@ -1,12 +1,9 @@
 """What the command line sets, and what is made of it."""
 
-import os
-import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from demo_app.sessions import SQLiteStore
 from demo_app.storage.base import Storage
@@ -35,18 +32,18 @@ class Config:
 
     def make_session_store(self) -> SessionStore:
         """Return the store: SQLite, one Redis, or several of which each has a name."""
+        if list(self.sessions) == ["sqlite"]:
+            return SQLiteStore(self.file("sessions.db"))
         with naming("--sessions"):
-            if list(self.sessions) == ["sqlite"]:
-                return SQLiteStore(self.data / "sessions.db")
             if len(self.sessions) == 1:
                 return RedisStore(self.sessions[0])
             return ShardedRedisStore(dict(map(shard, self.sessions)))
 
     def make_storage(self) -> Storage:
         """Return the storage: SQLite, or MySQL through either driver."""
+        if self.database == "sqlite":
+            return SQLiteStorage(self.file("chat.db"))
         with naming("--database"):
-            if self.database == "sqlite":
-                return SQLiteStorage(self.data / "chat.db")
             return MySQLStorage(Database(self.database, timeout=DATABASE_TIMEOUT))
 
     def make_room_bus(self) -> LocalBus:
@@ -54,19 +51,11 @@ class Config:
         with naming("--rooms"):
             return LocalBus() if self.rooms == "local" else RedisBus(self.rooms)
 
-    def cookie_secret(self) -> str:
-        """Return the secret that is kept in ``data``, made when the app first starts there."""
-        path = self.data / "cookie_secret"
+    def file(self, name: str) -> Path:
+        """Return the path of a file below ``data``, which nobody else may read."""
         with naming("--data"):
-            self.data.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                with NamedTemporaryFile("w", dir=self.data) as file:
-                    file.write(secrets.token_hex())
-                    file.flush()
-                    # A link is there whole or not at all, when two processes start at once.
-                    with suppress(FileExistsError):
-                        os.link(file.name, path)
-            return path.read_text()
+            self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.data / name
 
 
 def shard(word: str) -> tuple[str, str]:

@@ -11,13 +11,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
 from typing import NoReturn
 
+from tornado.netutil import bind_sockets
+
 from demo_app.__main__ import Parser, port
+from demo_app.config import naming
 from tornado_ext.errors import TornadoExtError
 from tornado_ext.testing import MariaDBServer, RedisServer
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHARDS = ("a", "b", "c")
 STOP_TIMEOUT = 5  # seconds for a process to finish its requests
 POLL_INTERVAL = 0.2  # seconds
@@ -53,9 +56,10 @@ def main() -> None:
     parser.add_argument("--database", choices=["mysql", "mysql+tornado"], default="mysql")
     args = parser.parse_args()
     ports = [args.port, args.port + 1] if args.port else [0, 0]
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, interrupt)
     try:
+        check(ports)
         with ExitStack() as running:
             run(running, ports, args.database)
     except KeyboardInterrupt:
@@ -66,9 +70,17 @@ def main() -> None:
 
 def interrupt(*_: object) -> NoReturn:
     """Begin to stop, and let no second Ctrl-C interrupt that."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def check(ports: list[int]) -> None:
+    """Raise `ConfigurationError` for a port that can't be had, before anything is started."""
+    for number in ports:
+        with naming(f"--port: {number}"):
+            for listening in bind_sockets(number, "127.0.0.1"):
+                listening.close()
 
 
 def run(running: ExitStack, ports: list[int], driver: str) -> NoReturn:
@@ -78,7 +90,6 @@ def run(running: ExitStack, ports: list[int], driver: str) -> NoReturn:
     rooms = running.enter_context(RedisServer())
     database = running.enter_context(MariaDBServer())
     options = [
-        f"--data={running.enter_context(TemporaryDirectory())}",  # both share its cookie secret
         f"--rooms={rooms.url}",
         f"--database={database.url_of(database.database, driver)}",
         "--sessions",
@@ -92,16 +103,17 @@ def run(running: ExitStack, ports: list[int], driver: str) -> NoReturn:
 def lines(apps: list[App], shards: dict[str, RedisServer]) -> Iterator[str]:
     """Yield a line for each process of the app and for each shard."""
     for app in apps:
-        yield f"  {app.url}    the app, pid {app.process.pid}"
+        yield f"  {app.url}  the app, pid {app.process.pid}"
     for name, server in shards.items():
-        yield f"  127.0.0.1:{server.port}           session shard {name}, pid {server.pid}"
+        yield f"  127.0.0.1:{server.port:<12} session shard {name}, pid {server.pid}"
 
 
 @contextmanager
 def started(port: int, options: list[str]) -> Iterator[App]:
     """Run one process of the app until the end of the block."""
     command = [sys.executable, "-m", "demo_app", f"--port={port}", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # In a group of its own, or Ctrl-C would reach it twice and cut its requests off.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0) as process:
         try:
             url = process.stdout.readline().strip() if process.stdout else ""
             if not url:

@@ -26,7 +26,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    "--accept-lang=en-GB",
 )
 
 

@@ -1,0 +1,149 @@
+"""``python -m demo_app`` and ``python -m demo_app.full``, as people start and stop them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tornado.web import Application
+
+from tests.demo_app.conftest import PASSWORD
+from tests.demo_app.process import Program
+from tornado_ext.testing import Client
+
+ADDRESS = r"^http://127\.0\.0\.1:\d+$"
+READY = "Ctrl-C stops all of it"
+APP = r"^  http://127\.0\.0\.1:\d+ +the app, pid (\d+)$"
+ANN = {"name": "ann", "password": PASSWORD}
+
+
+def run(directory: Path, module: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Run to its end what is expected to end by itself."""
+    command = [sys.executable, "-m", module, *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=directory, timeout=30)
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_restart_keeps_people_logged_in_and_messages_there() -> None:
+    with Program("demo_app", "--port=0") as program:
+        client = Client(Application(xsrf_cookies=True), program.prints(ADDRESS)[0][0])
+        await client.post("/register", ANN)
+        socket = await client.websocket("/rooms/lobby/socket")
+        await socket.write_message('{"text": "remember this"}')
+        while "remember this" not in str(await socket.read_message()):
+            pass
+        socket.close()
+        program.restart()
+        client.base_url = program.prints(ADDRESS)[0][0]
+        page = await client.get("/rooms/lobby", follow_redirects=False)
+    assert page.code == 200
+    assert b"remember this" in page.body
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_without_complaint(number: signal.Signals) -> None:
+    with Program("demo_app", "--port=0") as program:
+        program.prints(ADDRESS)
+        assert program.end(number) == 0
+        assert "Traceback" not in program.output
+
+
+def test_files_are_nobody_elses(tmp_path: Path) -> None:
+    with Program("demo_app", "--port=0", f"--data={tmp_path / 'new' / 'data'}") as program:
+        program.prints(ADDRESS)
+        assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / "new" / "data" / "chat.db").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--port=70000"],
+        ["--port=http"],
+        ["--data=/dev/null/data"],
+        ["--sessions=nonsense"],
+        ["--sessions", "redis://one", "redis://two"],
+        ["--sessions", "a=redis://one", "b=http://two"],
+        ["--sessions", "a=redis://one", "b=redis://one"],
+        ["--database=postgres://host/chat"],
+        ["--database=mysql://nobody@127.0.0.1:1/chat"],
+        ["--rooms=nonsense"],
+        ["--nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_setting_is_one_line_that_names_it(tmp_path: Path, options: list[str]) -> None:
+    ended = run(tmp_path, "demo_app", *options)
+    assert ended.returncode not in (0, None)
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert options[0].partition("=")[0].strip("-") in line
+
+
+def test_wrong_address_is_one_line_that_names_it(tmp_path: Path) -> None:
+    ended = run(tmp_path, "demo_app", "--address=nowhere.invalid")
+    assert ended.returncode not in (0, None)
+    (line,) = ended.stderr.splitlines()
+    assert "nowhere.invalid" in line
+
+
+@pytest.mark.parametrize("module", ["demo_app", "demo_app.full"])
+def test_port_in_use_is_one_line_that_names_it(tmp_path: Path, module: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = run(tmp_path, module, f"--port={port}")
+    assert ended.returncode not in (0, None)
+    (line,) = ended.stderr.splitlines()
+    assert "port" in line
+    assert str(port) in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_full_leaves_no_process_behind(number: signal.Signals) -> None:
+    with Program("demo_app.full", "--port=0") as program:
+        program.prints(READY)
+        family = list(descendants(program.process.pid))
+        assert len(family) >= 7  # five servers, two processes of the app
+        os.killpg(program.process.pid, number)
+        assert program.process.wait(15) == 0
+        assert "Traceback" not in program.output
+        assert survivors(family) == []
+
+
+def test_full_stops_all_when_a_process_of_the_app_ends() -> None:
+    with Program("demo_app.full", "--port=0", "--database=mysql+tornado") as program:
+        program.prints(READY)
+        family = list(descendants(program.process.pid))
+        victim = int(program.prints(APP)[1][1])
+        os.kill(victim, signal.SIGKILL)
+        assert program.process.wait(15) == 1
+        assert "has ended with status -9" in program.output
+        assert survivors(family) == []
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Yield the ids of the processes that a process has started, and that these have."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            yield child
+            yield from descendants(child)
+
+
+def survivors(pids: list[int], patience: float = 3) -> list[int]:
+    """Return those of the processes that still run when ``patience`` seconds are over."""
+    deadline = time.monotonic() + patience
+    while (alive := [pid for pid in pids if is_running(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

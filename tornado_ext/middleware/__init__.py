@@ -8,3 +8,5 @@ from tornado_ext.middleware.mixin import MiddlewareMixin as MiddlewareMixin
 from tornado_ext.middleware.request_id import RequestId as RequestId
 from tornado_ext.middleware.request_id import RequestIdFilter as RequestIdFilter
 from tornado_ext.middleware.request_id import request_id as request_id
+from tornado_ext.middleware.security_headers import SecurityHeaders as SecurityHeaders
+from tornado_ext.middleware.security_headers import csp_nonce as csp_nonce

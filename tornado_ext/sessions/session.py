@@ -67,6 +67,7 @@ class Session(MutableMapping[str, Any]):
         """
         key = key_of(session_id)
         record = await self._store.load(key)
+        self._clear()  # not before: a store that is away leaves the session as it was
         if record is None:
             return
         if record.replaced:
@@ -228,7 +229,6 @@ class Session(MutableMapping[str, Any]):
         session_id = self.id
         if session_id is None:
             return
-        self._clear()
         await self.load(session_id)
         if self.id is None:
             raise SessionGone("this session was ended by another request")

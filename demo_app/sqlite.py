@@ -10,7 +10,7 @@ import aiosqlite
 from tornado_ext.errors import Unavailable
 
 LOCK_TIMEOUT = 0.3  # seconds to wait for another process to finish its write
-TIMEOUT = 0.8  # seconds for one statement in all, the queue before it included
+TIMEOUT = 0.8  # seconds for one statement, with the queue before it
 
 
 class FileUnavailable(Unavailable):
@@ -39,8 +39,8 @@ class SQLiteFile:
         A change tells what it did by ``RETURNING``. `sqlite3.IntegrityError` is left to the caller.
         """
         try:
+            connection = self._connection or await self._connect()
             async with asyncio.timeout(TIMEOUT):
-                connection = self._connection or await self._connect()
                 return [tuple(r) for r in await connection.execute_fetchall(sql, parameters)]
         except sqlite3.IntegrityError:
             raise

@@ -10,11 +10,15 @@ from tornado.web import Application
 
 from demo_app.app import start
 from demo_app.config import Config
+from tests.demo_app.talker import Talker
 from tornado_ext.testing import Client
 
 PASSWORD = "correct horse"
 
+SOCKET = "/rooms/lobby/socket"
+
 Visit = Callable[[str], Awaitable[Client]]
+Enter = Callable[..., Awaitable[Talker]]
 
 
 @pytest.fixture
@@ -61,3 +65,22 @@ def person(app: Application, http_server: HTTPServer, base_url: str) -> Visit:
         return client
 
     return login
+
+
+@pytest.fixture
+def enter(io_loop: IOLoop) -> Iterator[Enter]:
+    """A function that opens a socket; all are closed after the test."""
+    talkers: list[Talker] = []
+
+    async def enter(client: Client, path: str = SOCKET) -> Talker:
+        talkers.append(Talker(await client.websocket(path)))
+        return talkers[-1]
+
+    yield enter
+
+    async def leave() -> None:
+        for talker in talkers:
+            talker.socket.close()
+            await talker.is_closed()
+
+    io_loop.run_sync(leave)

@@ -2,96 +2,15 @@
 
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
 
 import pytest
-from html5lib import parseFragment
 from tornado.httpclient import HTTPClientError
-from tornado.ioloop import IOLoop
 from tornado.web import Application
-from tornado.websocket import WebSocketClientConnection
 
 from demo_app.config import Config
-from tests.demo_app.conftest import Visit
+from tests.demo_app.conftest import SOCKET, Enter, Visit
+from tests.demo_app.talker import text_of
 from tornado_ext.testing import Client
-
-SOCKET = "/rooms/lobby/socket"
-
-
-class Talker:
-    """One end of a chat."""
-
-    def __init__(self, socket: WebSocketClientConnection) -> None:
-        self.socket = socket
-        self.closed = False
-
-    async def say(self, text: object) -> None:
-        await self.send(json.dumps({"text": text}))
-
-    async def send(self, frame: str | bytes) -> None:
-        await self.socket.write_message(frame, binary=isinstance(frame, bytes))
-
-    async def next(self, kind: str) -> dict[str, Any]:
-        """Return the next frame of a kind; those of others are passed over."""
-        while (frame := await self.read()) is not None:
-            data: dict[str, Any] = json.loads(frame)
-            if data["type"] == kind:
-                return data
-        raise AssertionError(f"closed with {self.socket.close_code}")
-
-    async def hears(self) -> str:
-        """Return the text of the next message."""
-        frame = await self.next("message")
-        return text_of(frame["html"], ".//p[@class='text']")[0]
-
-    async def sees(self) -> list[str]:
-        """Return the names in the next list of people."""
-        names: list[str] = (await self.next("people"))["names"]
-        return names
-
-    async def is_told(self) -> str:
-        """Return the next complaint."""
-        text: str = (await self.next("error"))["text"]
-        return text
-
-    async def is_closed(self) -> int | None:
-        """Return the close code."""
-        while not self.closed:
-            await self.read()
-        return self.socket.close_code
-
-    async def read(self) -> str | bytes | None:
-        frame = await self.socket.read_message()
-        self.closed = frame is None
-        return frame
-
-
-def text_of(html: str, path: str) -> list[str]:
-    fragment = parseFragment(html, namespaceHTMLElements=False)
-    return [element.text or "" for element in fragment.findall(path)]
-
-
-Enter = Callable[..., Awaitable[Talker]]
-
-
-@pytest.fixture
-def enter(io_loop: IOLoop) -> Iterator[Enter]:
-    """A function that opens a socket; all are closed after the test."""
-    talkers: list[Talker] = []
-
-    async def enter(client: Client, path: str = SOCKET) -> Talker:
-        talkers.append(Talker(await client.websocket(path)))
-        return talkers[-1]
-
-    yield enter
-
-    async def leave() -> None:
-        for talker in talkers:
-            talker.socket.close()
-            await talker.is_closed()
-
-    io_loop.run_sync(leave)
 
 
 @pytest.mark.gen_test

@@ -5,16 +5,10 @@ from pathlib import Path
 from tornado.web import Application, url
 
 from demo_app.config import Config, naming
-from demo_app.handlers import (
-    ChatSocket,
-    LoginHandler,
-    LogoutHandler,
-    NotFound,
-    RegisterHandler,
-    RoomHandler,
-    RoomsHandler,
-)
-from demo_app.handlers.base import hue
+from demo_app.handlers.accounts import LoginHandler, LogoutHandler, RegisterHandler
+from demo_app.handlers.base import NotFound, hue
+from demo_app.handlers.chat import ChatSocket
+from demo_app.handlers.rooms import RoomHandler, RoomsHandler
 from demo_app.middleware import SecurityHeaders
 from demo_app.passwords import Passwords
 from tornado_ext.forms import ui

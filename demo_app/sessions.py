@@ -29,7 +29,6 @@ LOAD = """
 SELECT replaced, fields, created_at, seen_at, user_id FROM sessions
 WHERE key = ? AND expires_at > ?
 """
-SWEEP = "DELETE FROM sessions WHERE expires_at <= ?"
 CREATE = """
 INSERT INTO sessions (key, fields, created_at, seen_at, user_id, expires_at)
 VALUES (?, ?, ?, ?, ?, ?)
@@ -56,13 +55,13 @@ class SQLiteStore(SessionStore):
         self._file = SQLiteFile(path, SCHEMA)
 
     async def load(self, key: str) -> Record | None:
-        for replaced, *columns in await self._fetch(LOAD, key, time.time()):
-            return Record(replaced=True) if replaced else as_record(*columns)
+        for replaced, fields, *rest in await self._fetch(LOAD, key, time.time()):
+            return Record(replaced=True) if replaced else Record(json.loads(fields), *rest)
         return None
 
     async def create(self, key: str, record: Record, ttl: float) -> None:
         now = time.time()
-        await self._fetch(SWEEP, now)
+        await self._fetch("DELETE FROM sessions WHERE expires_at <= ?", now)
         fields, times = json.dumps(record.fields), (record.created_at, record.seen_at)
         await self._fetch(CREATE, key, fields, *times, record.user_id, now + ttl)
 
@@ -85,7 +84,9 @@ class SQLiteStore(SessionStore):
             ended = await self._fetch(REPLACE, now + replaced_for, key, now)
         else:
             ended = await self._fetch(DELETE, key, now)
-        return as_record(*ended[0]) if ended else await self.load(key)
+        for fields, *rest in ended:
+            return Record(json.loads(fields), *rest)
+        return await self.load(key)
 
     async def close(self) -> None:
         await self._file.close()
@@ -93,12 +94,6 @@ class SQLiteStore(SessionStore):
     async def _fetch(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         try:
             return await self._file.fetch(sql, *parameters)
-        except FileTimeout as exc:
-            raise StoreTimeout(str(exc)) from exc
         except FileUnavailable as exc:
-            raise StoreUnavailable(str(exc)) from exc
-
-
-def as_record(fields: str, created_at: float, seen_at: float, user_id: str | None) -> Record:
-    """Make a record of a row's columns."""
-    return Record(json.loads(fields), created_at, seen_at, user_id)
+            kind = StoreTimeout if isinstance(exc, FileTimeout) else StoreUnavailable
+            raise kind(str(exc)) from exc

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -62,7 +63,9 @@ class Person:
         """Click what leads to another page, and wait for that page."""
         page = self.driver.find_element(By.TAG_NAME, "html")
         self.driver.find_element(By.CSS_SELECTOR, selector).click()
-        WebDriverWait(self.driver, TIMEOUT).until(staleness_of(page))
+        # While the pages change, chromedriver may fail for other reasons than staleness.
+        wait = WebDriverWait(self.driver, TIMEOUT, ignored_exceptions=[WebDriverException])
+        wait.until(staleness_of(page))
 
     @property
     def path(self) -> str:

@@ -47,7 +47,7 @@ class Program:
         self.process = self._spawn()
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and return the exit status."""
+        """Send a signal, if it still runs, and return the exit status."""
         self.process.send_signal(number)
         return self.process.wait(STOP_TIMEOUT)
 

@@ -11,6 +11,7 @@ from tests.demo_app.browser import Person, chromium
 from tests.demo_app.process import Program
 from tornado_ext.sessions.session import key_of
 from tornado_ext.sessions.sharded import ShardedRedisStore
+from tornado_ext.testing._process import free_port
 
 ADDRESS = r"http://127\.0\.0\.1:\d+"
 SHARD = r"127\.0\.0\.1:(?P<port>\d+) +session shard (?P<name>\w), pid (?P<pid>\d+)"
@@ -110,3 +111,20 @@ def test_people_chat_on_while_a_shard_dies_that_holds_neither(
     cleo.hears("a shard is gone", "and nobody noticed")
     for each in people:
         assert each.complaints() == []
+
+
+def test_browser_connects_again_after_a_restart(drivers: list[Chrome]) -> None:
+    with Program("demo_app", f"--port={free_port()}") as program:
+        address = program.prints(ADDRESS)[0][0]
+        ann, ben = people = meet(drivers, [address, address], ["ann", "ben"])
+        for each in people:
+            each.register()
+            each.enter("lobby")
+        program.end()
+        for each in people:
+            each.wait_for(lambda each=each: each.texts("#state"), ["Reconnecting"])
+        program.restart()
+        for each in people:
+            each.wait_until_connected()
+        ann.say("still here")
+        ben.hears("still here")

@@ -1,10 +1,14 @@
 """Rooms on both buses, with real WebSocket clients."""
 
 import asyncio
+import gc
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+import redis.asyncio
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
@@ -16,10 +20,14 @@ from tornado.websocket import (
     websocket_connect,
 )
 
-from tornado_ext.rooms import LocalBus, RedisBus, RoomMixin
+from tornado_ext._settings import check_settings
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.rooms import BusUnavailable, LocalBus, RedisBus, RoomMixin
+from tornado_ext.testing import RedisServer
 
 PATIENCE = 10  # seconds until a test that waits in vain fails
 HEARTBEAT = 1.0  # seconds
+LISTENER, COMMANDS = 0, 1  # the connections of a bus, in the order in which it makes them
 
 
 class ChatSocket(RoomMixin, WebSocketHandler):
@@ -33,7 +41,7 @@ class ChatSocket(RoomMixin, WebSocketHandler):
 
 class FailingSocket(RoomMixin, WebSocketHandler):
     async def open(self) -> None:
-        await self.join("lobby", "ann")
+        await self.join("lobby", "failing")
         raise ValueError("no")
 
 
@@ -261,12 +269,13 @@ class BusSuite:
 
     @pytest.mark.gen_test
     async def test_a_socket_that_is_closing_does_not_disturb_the_others(
-        self, process: Process
+        self, process: Process, caplog: pytest.LogCaptureFixture
     ) -> None:
         ann, bob = await process.guest(), await process.guest()
         ann.socket.close()
         await bob.socket.broadcast("lobby", "hello")
         assert await bob.hears() == "hello"
+        assert caplog.text == ""
 
     @pytest.mark.gen_test
     async def test_a_client_that_does_not_read_is_dropped_and_nobody_else(
@@ -281,7 +290,9 @@ class BusSuite:
                 break
         assert deaf.socket.closed.is_set()
         assert await ann.socket.members("lobby") == ["ann"]
-        assert "Dropped the WebSocket of 127.0.0.1: Reached maximum write buffer" in caplog.text
+        gc.collect()
+        (line,) = [record.getMessage() for record in caplog.records]  # nothing "never retrieved"
+        assert line == "Dropped the WebSocket of 127.0.0.1: Reached maximum write buffer size"
 
     @pytest.mark.gen_test
     async def test_closing_the_bus_closes_the_sockets(self, process: Process) -> None:
@@ -291,6 +302,17 @@ class BusSuite:
         await process.bus.close()
         assert await heard is None
         assert ann.client.close_code == 1012
+        assert ann.socket.closed.is_set()
+
+    @pytest.mark.gen_test
+    async def test_closing_the_bus_drops_a_client_whose_buffer_has_no_room(
+        self, process: Process
+    ) -> None:
+        ann = await process.guest("lobby")
+        ann.socket._ext_room_stream.max_write_buffer_size = 1
+        await process.bus.close()
+        assert await ann.hears() is None
+        assert ann.client.close_code is None
         assert ann.socket.closed.is_set()
 
 
@@ -304,3 +326,579 @@ class TestRedisBus(BusSuite):
     @pytest.fixture
     def bus(self, redis_url: str) -> LocalBus:
         return RedisBus(redis_url, heartbeat=HEARTBEAT)
+
+
+class TestTwoProcesses:
+    """Two apps, each with a bus and a port of its own, on one Redis."""
+
+    @pytest.fixture
+    def processes(
+        self, start: Callable[[LocalBus], Process], redis_url: str
+    ) -> tuple[Process, Process]:
+        return (
+            start(RedisBus(redis_url, heartbeat=HEARTBEAT)),
+            start(RedisBus(redis_url, heartbeat=HEARTBEAT)),
+        )
+
+    @pytest.mark.gen_test
+    async def test_a_message_reaches_both_once(self, processes: tuple[Process, Process]) -> None:
+        ann, bob = [await process.guest() for process in processes]
+        await ann.socket.broadcast("lobby", {"from": "ann"})
+        await bob.socket.broadcast("lobby", "end")
+        for guest in (ann, bob):
+            assert await hears_until(guest, "end") == ['{"from": "ann"}', "end"]
+
+    @pytest.mark.gen_test
+    async def test_all_hear_what_many_say_at_once_in_one_order(
+        self, processes: tuple[Process, Process]
+    ) -> None:
+        ann, bob = [await process.guest() for process in processes]
+        await asyncio.gather(
+            *(ann.socket.broadcast("lobby", f"ann {number}") for number in range(50)),
+            *(bob.socket.broadcast("lobby", f"bob {number}") for number in range(50)),
+        )
+        await ann.socket.broadcast("lobby", "end")
+        heard = await hears_until(ann, "end")
+        assert len(heard) == 101
+        assert await hears_until(bob, "end") == heard
+
+    @pytest.mark.gen_test
+    async def test_a_process_without_sockets_in_the_room_can_broadcast(
+        self, processes: tuple[Process, Process]
+    ) -> None:
+        bob = await processes[1].guest()
+        await processes[0].bus.publish("lobby", "hello")
+        assert await bob.hears() == "hello"
+
+    @pytest.mark.gen_test
+    async def test_members_are_those_of_both(self, processes: tuple[Process, Process]) -> None:
+        ann = await processes[0].guest("lobby", "ann")
+        bob = await processes[1].guest("lobby", "bob")
+        assert await ann.socket.members("lobby") == ["ann", "bob"]
+        await bob.goes()
+        assert await ann.socket.members("lobby") == ["ann"]
+
+    @pytest.mark.gen_test
+    async def test_a_name_in_both_stays_while_one_does(
+        self, processes: tuple[Process, Process]
+    ) -> None:
+        here, there = [await process.guest("lobby", "ann") for process in processes]
+        await there.goes()
+        assert await here.socket.members("lobby") == ["ann"]
+
+    @pytest.mark.gen_test
+    async def test_members_stay_for_longer_than_a_heartbeat(
+        self, processes: tuple[Process, Process]
+    ) -> None:
+        ann = await processes[0].guest("lobby", "ann")
+        await processes[1].guest("lobby", "bob")
+        await asyncio.sleep(1.5 * HEARTBEAT)
+        assert await ann.socket.members("lobby") == ["ann", "bob"]
+
+    @pytest.mark.gen_test
+    async def test_who_was_on_a_process_that_closed_is_no_member(
+        self, processes: tuple[Process, Process]
+    ) -> None:
+        ann = await processes[0].guest("lobby", "ann")
+        await processes[1].guest("lobby", "bob")
+        await processes[1].close()
+        assert await ann.socket.members("lobby") == ["ann"]
+
+    @pytest.mark.gen_test(timeout=PATIENCE)
+    async def test_who_was_on_a_process_that_was_killed_is_no_member_after_a_heartbeat(
+        self, processes: tuple[Process, Process], redis_url: str
+    ) -> None:
+        ann = await processes[0].guest("lobby", "ann")
+        command = [sys.executable, "-c", BOB, redis_url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+            try:
+                assert other.stdout is not None
+                assert await asyncio.to_thread(other.stdout.readline) == b"joined\n"
+                assert await ann.socket.members("lobby") == ["ann", "bob"]
+            finally:
+                other.kill()
+        while "bob" in await ann.socket.members("lobby"):
+            await asyncio.sleep(0.05)
+        assert await ann.socket.members("lobby") == ["ann"]
+
+    @pytest.mark.gen_test
+    async def test_another_prefix_is_another_app(
+        self, start: Callable[[LocalBus], Process], redis_url: str
+    ) -> None:
+        ann = await start(RedisBus(redis_url, prefix="one:")).guest("lobby", "ann")
+        bob = await start(RedisBus(redis_url, prefix="two:")).guest("lobby", "bob")
+        await ann.socket.broadcast("lobby", "hello")
+        await bob.socket.broadcast("lobby", "end")
+        assert await bob.hears() == "end"
+        assert await ann.socket.members("lobby") == ["ann"]
+
+
+class TestRedisTrouble:
+    """One app, or two, and a Redis that fails."""
+
+    @pytest.fixture
+    def process(self, start: Callable[[LocalBus], Process], redis_url: str) -> Process:
+        return start(RedisBus(redis_url, heartbeat=HEARTBEAT))
+
+    @pytest.mark.gen_test
+    async def test_a_killed_redis_delivers_here_and_tells_the_sender(
+        self, process: Process, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ann, bob = await process.guest(), await process.guest()
+        redis_server.kill()
+        for text in ("one", "two"):
+            with pytest.raises(BusUnavailable, match=f"127.0.0.1:{redis_server.port}"):
+                await ann.socket.broadcast("lobby", text)
+        assert [await bob.hears(), await bob.hears()] == ["one", "two"]
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line.startswith(f"Redis at 127.0.0.1:{redis_server.port}/0 is away: ")
+
+    @pytest.mark.gen_test
+    async def test_a_frozen_redis_delivers_here_and_tells_the_sender(
+        self, process: Process, redis_server: RedisServer
+    ) -> None:
+        ann, bob = await process.guest(), await process.guest()
+        redis_server.freeze()
+        for text in ("one", "two"):
+            with pytest.raises(BusUnavailable):
+                await ann.socket.broadcast("lobby", text)
+        assert [await bob.hears(), await bob.hears()] == ["one", "two"]
+
+    @pytest.mark.gen_test
+    async def test_a_redis_that_dies_is_noticed_by_who_waits_for_it(
+        self, process: Process, redis_server: RedisServer
+    ) -> None:
+        ann = await process.guest()
+        redis_server.freeze()
+        broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "hello"))
+        await asyncio.sleep(0.05)
+        redis_server.kill()
+        with pytest.raises(BusUnavailable, match="Connection"):
+            await broadcast
+
+    @pytest.mark.gen_test
+    async def test_a_redis_that_was_never_there_is_not_waited_for(
+        self, process: Process, redis_server: RedisServer
+    ) -> None:
+        redis_server.kill()
+        ann = await process.guest("lobby", "ann")
+        with pytest.raises(BusUnavailable, match="not connected"):
+            await ann.socket.broadcast("lobby", "hello")
+        assert await ann.hears() == "hello"
+
+    @pytest.mark.gen_test
+    async def test_members_are_unknown_while_redis_is_away(
+        self, process: Process, redis_server: RedisServer
+    ) -> None:
+        ann = await process.guest("lobby", "ann")
+        redis_server.freeze()
+        with pytest.raises(BusUnavailable):
+            await ann.socket.members("lobby")
+
+    @pytest.mark.gen_test
+    async def test_rooms_can_be_joined_and_left_while_redis_is_away(
+        self, process: Process, redis_server: RedisServer
+    ) -> None:
+        redis_server.kill()
+        ann, bob = await process.guest(), await process.guest()
+        await bob.socket.leave("lobby")
+        with pytest.raises(BusUnavailable):
+            await ann.socket.broadcast("lobby", "hello")
+        await bob.socket.join("lobby")
+        with pytest.raises(BusUnavailable):
+            await ann.socket.broadcast("lobby", "end")
+        assert await hears_until(ann, "end") == ["hello", "end"]
+        assert await bob.hears() == "end"
+
+    @pytest.mark.gen_test(timeout=PATIENCE)
+    async def test_a_restarted_redis_is_used_again(
+        self,
+        process: Process,
+        start: Callable[[LocalBus], Process],
+        redis_server: RedisServer,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        other = start(RedisBus(redis_server.url, heartbeat=HEARTBEAT))
+        ann, bob = await process.guest("lobby", "ann"), await other.guest("lobby", "bob")
+        redis_server.kill()
+        cid = await other.guest("lobby", "cid")
+        redis_server.restart(empty=True)
+        await until_back(process.bus, other.bus)
+        await ann.socket.broadcast("lobby", "hello")
+        assert [await guest.hears() for guest in (ann, bob, cid)] == ["hello"] * 3
+        assert await ann.socket.members("lobby") == ["ann", "bob", "cid"]
+        assert f"Redis at 127.0.0.1:{redis_server.port}/0 is back" in caplog.text
+
+    @pytest.mark.gen_test(timeout=PATIENCE)
+    async def test_what_redis_brings_too_late_is_not_heard_twice(
+        self, start: Callable[[LocalBus], Process], redis_server: RedisServer
+    ) -> None:
+        other = start(RedisBus(redis_server.url))
+        async with Proxy(redis_server.port) as proxy:
+            process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}"))
+            ann, bob = await process.guest(), await other.guest()
+            proxy.to_redis[COMMANDS].clear()
+            with pytest.raises(BusUnavailable):
+                await ann.socket.broadcast("lobby", "hello")
+            await until_back(process.bus)
+            proxy.to_redis[COMMANDS].set()
+            assert await bob.hears() == "hello"
+            await ann.socket.broadcast("lobby", "end")
+            assert await hears_until(ann, "end") == ["hello", "end"]
+            await process.close()
+
+    @pytest.mark.gen_test(timeout=PATIENCE)
+    async def test_a_thawed_redis_finds_every_message_heard_once_and_in_order(
+        self, process: Process, redis_server: RedisServer
+    ) -> None:
+        ann = await process.guest()
+        redis_server.freeze()
+        said = [f"{number}" for number in range(20)]
+        results = await asyncio.gather(
+            *(ann.socket.broadcast("lobby", text) for text in said), return_exceptions=True
+        )
+        assert {type(result) for result in results} == {BusUnavailable}
+        redis_server.thaw()
+        await until_back(process.bus)
+        await ann.socket.broadcast("lobby", "end")
+        assert await hears_until(ann, "end") == [*said, "end"]
+
+    @pytest.mark.gen_test(timeout=PATIENCE)
+    async def test_a_subscription_that_has_gone_deaf_is_noticed_by_the_next_broadcast(
+        self, start: Callable[[LocalBus], Process], redis_server: RedisServer
+    ) -> None:
+        async with Proxy(redis_server.port) as proxy:
+            process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}", heartbeat=1000))
+            ann = await process.guest()
+            proxy.from_redis[LISTENER].clear()
+            with pytest.raises(BusUnavailable, match="no answer"):
+                await ann.socket.broadcast("lobby", "hello")
+            await until_back(process.bus)
+            await ann.socket.broadcast("lobby", "end")
+            assert await hears_until(ann, "end") == ["hello", "end"]
+            await process.close()
+
+    @pytest.mark.gen_test(timeout=PATIENCE)
+    async def test_a_connection_that_has_gone_deaf_is_noticed_by_the_heartbeat(
+        self,
+        start: Callable[[LocalBus], Process],
+        redis_server: RedisServer,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        async with Proxy(redis_server.port) as proxy:
+            process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}", heartbeat=HEARTBEAT))
+            await process.guest()
+            proxy.from_redis[LISTENER].clear()
+            while "is back" not in caplog.text:
+                await asyncio.sleep(0.05)
+            await process.close()
+
+    @pytest.mark.gen_test(timeout=PATIENCE)
+    async def test_who_leaves_before_his_message_has_come_back_is_told_of_no_trouble(
+        self, start: Callable[[LocalBus], Process], redis_server: RedisServer
+    ) -> None:
+        async with Proxy(redis_server.port) as proxy:
+            process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}"))
+            ann = await process.guest()
+            proxy.to_redis[COMMANDS].clear()
+            proxy.from_redis[LISTENER].clear()
+            broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "goodbye"))
+            leave = asyncio.create_task(ann.socket.leave("lobby"))
+            await asyncio.sleep(0.1)  # Redis knows that she has left, and she does not
+            proxy.to_redis[COMMANDS].set()
+            await broadcast
+            proxy.from_redis[LISTENER].set()
+            await leave
+            await process.close()
+
+    @pytest.mark.gen_test
+    async def test_a_room_that_is_left_while_it_is_joined_is_left(self, process: Process) -> None:
+        ann = await process.guest()
+        joining = asyncio.create_task(ann.socket.join("garden", "ann"))
+        await asyncio.sleep(0)
+        await asyncio.gather(joining, ann.socket.leave("garden"))
+        assert await ann.socket.members("garden") == []
+        await ann.socket.broadcast("garden", "hello")
+
+    @pytest.mark.gen_test
+    async def test_a_cancelled_broadcast_leaves_the_rest_in_order(
+        self, process: Process, redis_server: RedisServer
+    ) -> None:
+        ann = await process.guest("lobby", "ann")
+        redis_server.freeze()
+        broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "hello"))
+        await asyncio.sleep(0.05)
+        broadcast.cancel()
+        await asyncio.wait([broadcast])
+        redis_server.thaw()
+        assert await ann.socket.members("lobby") == ["ann"]
+        await ann.socket.broadcast("lobby", "end")
+        assert await hears_until(ann, "end") == ["hello", "end"]
+
+    @pytest.mark.gen_test
+    async def test_a_redis_that_runs_no_scripts_carries_messages_all_the_same(
+        self,
+        start: Callable[[LocalBus], Process],
+        redis_servers: Callable[..., list[RedisServer]],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        (server,) = redis_servers(1)
+        await forbid(server, "eval")
+        ann = await start(RedisBus(server.url, heartbeat=HEARTBEAT)).guest("lobby", "ann")
+        while "lists no members: this user has no permissions" not in caplog.text:
+            await asyncio.sleep(0.05)
+        await ann.socket.broadcast("lobby", "hello")
+        assert await ann.hears() == "hello"
+
+    @pytest.mark.gen_test
+    async def test_what_redis_refuses_to_publish_is_delivered_here(
+        self,
+        start: Callable[[LocalBus], Process],
+        redis_servers: Callable[..., list[RedisServer]],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        (server,) = redis_servers(1)
+        ann = await start(RedisBus(server.url)).guest("lobby", "ann")
+        await forbid(server, "publish")
+        with pytest.raises(BusUnavailable, match="no permissions"):
+            await ann.socket.broadcast("lobby", "hello")
+        assert await ann.hears() == "hello"
+        assert await ann.socket.members("lobby") == ["ann"]
+        assert caplog.text == ""
+
+    @pytest.mark.gen_test
+    async def test_a_message_of_somebody_elses_does_no_harm(
+        self, process: Process, redis_url: str
+    ) -> None:
+        ann = await process.guest()
+        async with redis.asyncio.Redis.from_url(redis_url) as admin:
+            await admin.publish("rooms:lobby", b"\xff")
+        await ann.socket.broadcast("lobby", "end")
+        assert (await hears_until(ann, "end"))[-1] == "end"
+
+
+class TestConnections:
+    @pytest.mark.gen_test
+    async def test_a_bus_has_two_connections_however_many_sockets(
+        self, start: Callable[[LocalBus], Process], redis_url: str
+    ) -> None:
+        process = start(RedisBus(redis_url))
+        guests = [await process.guest("lobby", f"{number}") for number in range(5)]
+        await asyncio.gather(*(guest.socket.broadcast("lobby", "hello") for guest in guests))
+        async with redis.asyncio.Redis.from_url(redis_url) as admin:
+            assert len(await admin.client_list()) == 2 + 1
+
+    @pytest.mark.gen_test
+    async def test_a_room_that_everybody_left_is_not_listened_to(
+        self, start: Callable[[LocalBus], Process], redis_url: str
+    ) -> None:
+        process = start(RedisBus(redis_url))
+        ann, bob = await process.guest("lobby"), await process.guest("lobby")
+        async with redis.asyncio.Redis.from_url(redis_url) as admin:
+            await ann.socket.leave("lobby")
+            assert await admin.pubsub_channels() == [b"rooms:lobby"]
+            await bob.socket.leave("lobby")
+            assert await admin.pubsub_channels() == []
+
+    @pytest.mark.gen_test
+    async def test_redis_forgets_a_room_that_nobody_renews(
+        self, start: Callable[[LocalBus], Process], redis_url: str
+    ) -> None:
+        await start(RedisBus(redis_url)).guest("lobby", "ann")
+        async with redis.asyncio.Redis.from_url(redis_url) as admin:
+            assert await admin.keys() == [b"rooms:lobby"]
+            assert 0 < await admin.ttl("rooms:lobby") <= 86400
+
+    @pytest.mark.gen_test
+    async def test_closing_leaves_no_task_and_no_connection(
+        self, start: Callable[[LocalBus], Process], redis_url: str
+    ) -> None:
+        before = asyncio.all_tasks()
+        bus = RedisBus(redis_url)
+        await bus.publish("lobby", "hello")
+        await bus.close()
+        assert asyncio.all_tasks() == before
+        async with redis.asyncio.Redis.from_url(redis_url) as admin:
+            assert len(await admin.client_list()) == 1
+
+    @pytest.mark.gen_test
+    async def test_closing_while_redis_is_frozen_does_not_hang(
+        self, start: Callable[[LocalBus], Process], redis_server: RedisServer, redis_url: str
+    ) -> None:
+        before = asyncio.all_tasks()
+        bus = RedisBus(redis_url)
+        redis_server.freeze()
+        with pytest.raises(BusUnavailable):
+            await bus.publish("lobby", "hello")
+        await bus.close()
+        assert asyncio.all_tasks() == before
+
+    @pytest.mark.gen_test
+    async def test_closing_a_bus_that_was_not_used_does_nothing(self) -> None:
+        before = asyncio.all_tasks()
+        await RedisBus("redis://127.0.0.1:1").close()
+        assert asyncio.all_tasks() == before
+
+    @pytest.mark.gen_test
+    async def test_a_closed_bus_says_so(self, redis_url: str) -> None:
+        bus = RedisBus(redis_url)
+        await bus.publish("lobby", "hello")
+        await bus.close()
+        with pytest.raises(BusUnavailable, match="closed"):
+            await bus.publish("lobby", "hello")
+
+    def test_one_bus_serves_one_loop_after_another(self, redis_url: str) -> None:
+        bus = RedisBus(redis_url)
+
+        async def chat() -> list[str]:
+            process = Process(bus)
+            ann = await process.guest("lobby", "ann")
+            await ann.socket.broadcast("lobby", "hello")
+            assert await ann.hears() == "hello"
+            try:
+                return await ann.socket.members("lobby")
+            finally:
+                await process.close()
+
+        assert [asyncio.run(chat()), asyncio.run(chat())] == [["ann"], ["ann"]]
+
+    @pytest.mark.gen_test
+    async def test_a_password_is_used_and_not_shown(
+        self, redis_servers: Callable[..., list[RedisServer]]
+    ) -> None:
+        (server,) = redis_servers(1, password="p:w/1")
+        bus = RedisBus(server.url)
+        await bus.publish("lobby", "hello")
+        server.kill()
+        with pytest.raises(BusUnavailable) as caught:
+            await bus.publish("lobby", "hello")
+        assert "p:w" not in str(caught.value)
+        assert "p%3Aw" not in str(caught.value)
+        await bus.close()
+
+
+class TestSettings:
+    @pytest.mark.parametrize("bus", [None, "redis://127.0.0.1"])
+    @pytest.mark.gen_test
+    async def test_room_bus_must_be_a_bus(self, bus: Any) -> None:
+        process = Process(LocalBus())
+        guest = await process.guest(None)
+        guest.socket.settings["room_bus"] = bus
+        with pytest.raises(ConfigurationError, match="the setting 'room_bus' must be"):
+            await guest.socket.join("lobby")
+        await process.close()
+
+    def test_room_bus_is_checked_at_the_start(self) -> None:
+        with pytest.raises(ConfigurationError, match="the setting 'room_bus' must be"):
+            check_settings(Application([("/", ChatSocket)]))
+
+    @pytest.mark.parametrize(
+        ("url", "why"),
+        [
+            ("http://127.0.0.1", "url"),
+            ("redis://127.0.0.1:port", "url"),
+            ("redis://127.0.0.1?colour=red", "url"),
+            (None, "url must be a string, not None"),
+        ],
+    )
+    def test_a_wrong_url_is_refused(self, url: Any, why: str) -> None:
+        with pytest.raises(ConfigurationError, match=f"RedisBus: {why}"):
+            RedisBus(url)
+
+    @pytest.mark.parametrize("heartbeat", [0, -1, float("nan"), float("inf")])
+    def test_a_wrong_heartbeat_is_refused(self, heartbeat: float) -> None:
+        with pytest.raises(ConfigurationError, match="heartbeat must be above 0"):
+            RedisBus("redis://127.0.0.1", heartbeat=heartbeat)
+
+    def test_redis_is_needed_for_a_redis_bus_alone(self) -> None:
+        code = (
+            "import sys; sys.modules['redis'] = None\n"
+            "from tornado_ext.errors import MissingExtra\n"
+            "from tornado_ext.rooms import LocalBus, RedisBus\n"
+            "LocalBus()\n"
+            "try: RedisBus('redis://127.0.0.1')\n"
+            "except MissingExtra as exc: print(exc)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == ("redis.asyncio is not installed: pip install 'tornado-ext[redis]'\n")
+
+
+BOB = """
+import asyncio, sys
+from tornado.httpserver import HTTPServer
+from tests.test_rooms import HEARTBEAT, Process
+from tornado_ext.rooms import RedisBus
+
+async def main():
+    await Process(RedisBus(sys.argv[1], heartbeat=HEARTBEAT)).guest("lobby", "bob")
+    print("joined", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+
+
+class Proxy:
+    """Between a bus and Redis; can hold back what is said on a connection."""
+
+    def __init__(self, redis_port: int) -> None:
+        self.redis_port = redis_port
+        self.to_redis: list[asyncio.Event] = []  # of each connection, set while data may pass
+        self.from_redis: list[asyncio.Event] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "Proxy":
+        self.server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.server.close()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_redis, to_redis = await asyncio.open_connection("127.0.0.1", self.redis_port)
+        for gates, source, sink in (
+            (self.to_redis, reader, to_redis),
+            (self.from_redis, from_redis, writer),
+        ):
+            gates.append(asyncio.Event())
+            gates[-1].set()
+            self.tasks.append(asyncio.create_task(self.copy(source, sink, gates[-1])))
+
+    async def copy(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: asyncio.Event
+    ) -> None:
+        try:
+            while data := await source.read(65536):
+                await gate.wait()
+                sink.write(data)
+        finally:
+            sink.close()
+
+
+async def forbid(server: RedisServer, command: str) -> None:
+    async with redis.asyncio.Redis.from_url(server.url) as admin:
+        await admin.execute_command("ACL", "SETUSER", "default", f"-{command}")
+
+
+async def hears_until(guest: Guest, text: str) -> list[str | bytes | None]:
+    """Return what a guest hears, up to ``text``."""
+    heard = [await guest.hears()]
+    while heard[-1] != text:
+        assert heard[-1] is not None, "closed"
+        heard.append(await guest.hears())
+    return heard
+
+
+async def until_back(*buses: LocalBus) -> None:
+    """Return when each has Redis again."""
+    for bus in buses:
+        while True:
+            try:
+                await bus.publish("nowhere", "hello")
+                break
+            except BusUnavailable:
+                await asyncio.sleep(0.05)

@@ -90,10 +90,7 @@ class PubSub:
 
     async def ignore(self, channel: str) -> None:
         """Listen no more on ``channel``."""
-        self._heard.discard(channel)
-        for sent in self._in_flight.values():
-            if sent.channel == channel:  # nobody is left who waits for it
-                sent.settle(came_back=True)
+        self._heard.discard(channel)  # what is published from now on may not come back
         async with self._answering() as (listener, _):
             await listener.ask("UNSUBSCRIBE", channel)
             self._heard.discard(channel)
@@ -102,7 +99,6 @@ class PubSub:
         """Close both connections, for good."""
         self._keeper.cancel()
         await asyncio.wait([self._keeper])
-        self._tried.set()
 
     @asynccontextmanager
     async def _answering(self) -> "AsyncIterator[tuple[_Line, _Line]]":
@@ -216,12 +212,8 @@ class _Line:
         self._waiting: deque[asyncio.Future[Any]] = deque()
 
     async def __aenter__(self) -> Self:
-        try:
-            async with asyncio.timeout(TOTAL_TIMEOUT):
-                await self._connection.connect()  # type: ignore[no-untyped-call]  # redis 8.1
-        except BaseException:
-            await self._connection.disconnect(nowait=True)
-            raise
+        async with asyncio.timeout(TOTAL_TIMEOUT):
+            await self._connection.connect()  # type: ignore[no-untyped-call]  # redis 8.1
         self._reader = asyncio.create_task(self._read())
         return self
 

@@ -169,7 +169,7 @@ class LocalBus:
             socket._ext_room_close()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                while self._rooms or self._leaving:
+                while self._rooms:
                     await asyncio.sleep(0.01)
 
     @property

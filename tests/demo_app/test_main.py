@@ -115,6 +115,21 @@ def test_full_leaves_no_process_behind(number: signal.Signals) -> None:
         assert survivors(family) == []
 
 
+@pytest.mark.gen_test(timeout=30)
+async def test_ctrl_c_lets_full_say_goodbye_to_open_sockets() -> None:
+    with Program("demo_app.full", "--port=0") as program:
+        program.prints(READY)
+        client = Client(Application(xsrf_cookies=True), program.prints(r"http://\S+")[0][0])
+        await client.post("/register", ANN)
+        socket = await client.websocket("/rooms/lobby/socket")
+        await socket.read_message()
+        os.killpg(program.process.pid, signal.SIGINT)
+        while await socket.read_message() is not None:
+            pass
+        socket.close()
+        assert socket.close_code == 1012  # service restart
+
+
 def test_full_stops_all_when_a_process_of_the_app_ends() -> None:
     with Program("demo_app.full", "--port=0", "--database=mysql+tornado") as program:
         program.prints(READY)

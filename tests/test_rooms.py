@@ -4,6 +4,7 @@ import asyncio
 import gc
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from tornado.websocket import (
     websocket_connect,
 )
 
+from tornado_ext._redis import TOTAL_TIMEOUT
 from tornado_ext._settings import check_settings
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.rooms import BusUnavailable, LocalBus, RedisBus, RoomMixin
@@ -245,8 +247,14 @@ class BusSuite:
     ) -> None:
         ann, bob = await process.guest("lobby", "ann"), await process.guest("lobby", "bob")
         await bob.socket.join("garden", "bob")
-        await bob.goes()
-        assert await ann.socket.members("lobby") == ["ann"]
+        asked: asyncio.Queue[asyncio.Task[list[str]]] = asyncio.Queue()
+
+        def on_close() -> None:
+            asked.put_nowait(asyncio.create_task(ann.socket.members("lobby")))
+
+        bob.socket.on_close = on_close  # type: ignore[method-assign]
+        bob.client.close()
+        assert await (await asked.get()) == ["ann"]
         assert await ann.socket.members("garden") == []
 
     @pytest.mark.gen_test
@@ -475,6 +483,17 @@ class TestRedisTrouble:
         redis_server.kill()
         with pytest.raises(BusUnavailable, match="Connection"):
             await broadcast
+
+    @pytest.mark.gen_test
+    async def test_a_busy_event_loop_is_not_taken_for_a_silent_redis(
+        self, process: Process, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ann = await process.guest()
+        broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "hello"))
+        await asyncio.sleep(0)
+        time.sleep(2 * TOTAL_TIMEOUT)
+        await broadcast
+        assert caplog.text == ""
 
     @pytest.mark.gen_test
     async def test_a_redis_that_was_never_there_is_not_waited_for(

@@ -14,6 +14,7 @@ from tornado.log import gen_log
 from tornado_ext._extras import require
 from tornado_ext._redis import TOTAL_TIMEOUT, RedisServer
 
+WAITS = 10  # short ones that make up a long one
 FIRST_RETRY, LAST_RETRY = 0.1, 2.0  # seconds between attempts to connect, doubling
 
 OnMessage = Callable[[str, bytes], None]  # channel, payload
@@ -104,7 +105,7 @@ class PubSub:
     async def _answering(self) -> "AsyncIterator[tuple[_Line, _Line]]":
         lines = None
         try:
-            async with asyncio.timeout(TOTAL_TIMEOUT):
+            async with _patience():
                 await self._tried.wait()
                 lines = self._lines
                 if lines is None:
@@ -141,7 +142,7 @@ class PubSub:
                 self._reported = False
                 gen_log.warning("Redis at %s is back", self._server.name)
             while not self._lost.is_set():
-                async with asyncio.timeout(TOTAL_TIMEOUT):
+                async with _patience():
                     await listener.ask("PING")
                 await self._on_beat()
                 with suppress(TimeoutError):
@@ -152,7 +153,7 @@ class PubSub:
         self._heard.clear()
         while missing := set(self._channels()) - self._heard:  # more may come in the meantime
             for channel in missing:
-                async with asyncio.timeout(TOTAL_TIMEOUT):
+                async with _patience():
                     await listener.ask("SUBSCRIBE", channel)
                 self._heard.add(channel)
 
@@ -177,7 +178,7 @@ class PubSub:
                 self._on_message(sent.channel, sent.payload)
         if not self._reported:
             self._reported = True
-            gen_log.warning("Redis at %s is away: %s", self._server.name, exc or "no answer")
+            gen_log.warning("Redis at %s is away: %s", self._server.name, str(exc) or "no answer")
 
 
 class _Sent(NamedTuple):
@@ -202,9 +203,15 @@ class _Line:
         self, server: RedisServer, on_message: OnMessage, on_failure: Callable[[Exception], None]
     ) -> None:
         pool = server.client.connection_pool
-        # Who asks bounds the wait. Replies are bytes and lists, whatever the URL says.
-        options = {"socket_timeout": None, "decode_responses": False, "protocol": 2}
-        self._connection = pool.connection_class(**{**pool.connection_kwargs, **options})
+        # `_patience` bounds the waits. Replies are bytes and lists, whatever the URL says.
+        options = {
+            **pool.connection_kwargs,
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
+            "decode_responses": False,
+            "protocol": 2,
+        }
+        self._connection = pool.connection_class(**options)
         self._error_reply = require("redis.exceptions", "redis").ResponseError
         self._on_message = on_message
         self._on_failure = on_failure
@@ -212,7 +219,7 @@ class _Line:
         self._waiting: deque[asyncio.Future[Any]] = deque()
 
     async def __aenter__(self) -> Self:
-        async with asyncio.timeout(TOTAL_TIMEOUT):
+        async with _patience():
             await self._connection.connect()  # type: ignore[no-untyped-call]  # redis 8.1
         self._reader = asyncio.create_task(self._read())
         return self
@@ -271,3 +278,28 @@ class _Line:
             waiting.set_exception(reply)
         else:
             waiting.set_result(reply)
+
+
+@asynccontextmanager
+async def _patience() -> AsyncIterator[None]:
+    """Raise TimeoutError after `TOTAL_TIMEOUT` seconds in which an answer could be heard.
+
+    A busy event loop hears its own timers before the answers that have come in the meantime. So
+    this counts short waits: however late each is, answers are heard between them.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as deadline:
+        timer: asyncio.TimerHandle
+
+        def wait(times: int) -> None:
+            nonlocal timer
+            if times == 0:
+                deadline.reschedule(loop.time())
+            else:
+                timer = loop.call_later(TOTAL_TIMEOUT / WAITS, wait, times - 1)
+
+        wait(WAITS)
+        try:
+            yield
+        finally:
+            timer.cancel()

@@ -264,7 +264,7 @@ class RedisBus(LocalBus):
         channel = self._prefix + room
         with suppress(BusUnavailable), self._asking() as redis:
             for name in names:  # first, at once: before what is asked next
-                if name in self._names(room):
+                if name is not None and name in self._rooms.get(room, {}).values():
                     await self._list(redis, room, [name])
                 elif name is not None:
                     await redis.command("ZREM", channel, f"{redis.process}:{name}")

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -28,7 +29,7 @@ class Passwords:
         self._hasher = PasswordHasher()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
         self._waiting = 0
-        self._nobody = self._threads.submit(self._hasher.hash, secrets.token_hex())
+        self._threads.submit(nobody)  # ready before anybody comes
 
     async def hash(self, password: str) -> str:
         """Return the text to store for ``password``. Raise `TooBusy` when the queue is full."""
@@ -40,7 +41,7 @@ class Passwords:
         None, for a user who doesn't exist, takes as long as a wrong password: the time must not
         tell which names are registered. Raise `TooBusy` when the queue is full.
         """
-        matches = await self._run(lambda: self._matches(stored or self._nobody.result(), password))
+        matches = await self._run(lambda: self._matches(stored or nobody(), password))
         return matches and stored is not None
 
     async def close(self) -> None:
@@ -61,3 +62,9 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting -= 1
+
+
+@cache
+def nobody() -> str:
+    """Return a hash that no password belongs to, made once in a process."""
+    return PasswordHasher().hash(secrets.token_hex())

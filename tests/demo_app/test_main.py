@@ -103,22 +103,21 @@ def test_port_in_use_is_one_line_that_names_it(tmp_path: Path, module: str) -> N
     assert str(port) in line
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_full_leaves_no_process_behind(number: signal.Signals) -> None:
+def test_full_leaves_no_process_behind() -> None:
     with Program("demo_app.full", "--port=0") as program:
         program.prints(READY)
         family = list(descendants(program.process.pid))
         assert len(family) >= 7  # five servers, two processes of the app
-        os.killpg(program.process.pid, number)
-        assert program.process.wait(15) == 0
+        assert program.end() == 0
         assert "Traceback" not in program.output
         assert survivors(family) == []
 
 
 @pytest.mark.gen_test(timeout=30)
-async def test_ctrl_c_lets_full_say_goodbye_to_open_sockets() -> None:
+async def test_ctrl_c_closes_open_sockets_and_leaves_no_process_behind() -> None:
     with Program("demo_app.full", "--port=0") as program:
         program.prints(READY)
+        family = list(descendants(program.process.pid))
         client = Client(Application(xsrf_cookies=True), program.prints(r"http://\S+")[0][0])
         await client.post("/register", ANN)
         socket = await client.websocket("/rooms/lobby/socket")
@@ -128,6 +127,8 @@ async def test_ctrl_c_lets_full_say_goodbye_to_open_sockets() -> None:
             pass
         socket.close()
         assert socket.close_code == 1012  # service restart
+        assert program.process.wait(15) == 0
+        assert survivors(family) == []
 
 
 def test_full_stops_all_when_a_process_of_the_app_ends() -> None:

@@ -666,7 +666,8 @@ class TestRedisTrouble:
         ann = await start(RedisBus(server.url, heartbeat=HEARTBEAT)).guest("lobby", "ann")
         while "lists no members: this user has no permissions" not in caplog.text:
             await asyncio.sleep(0.05)
-        await ann.socket.broadcast("lobby", "hello")
+        await ann.socket.join("garden", "ann")
+        await ann.socket.broadcast("garden", "hello")
         assert await ann.hears() == "hello"
 
     @pytest.mark.gen_test

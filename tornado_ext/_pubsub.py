@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Self
 from tornado.log import gen_log
 
 from tornado_ext._extras import require
+from tornado_ext._patience import patience
 from tornado_ext._redis import TOTAL_TIMEOUT, RedisServer
 
-WAITS = 10  # short ones that make up a long one
 FIRST_RETRY, LAST_RETRY = 0.1, 2.0  # seconds between attempts to connect, doubling
 
 OnMessage = Callable[[str, bytes], None]  # channel, payload
@@ -105,7 +105,7 @@ class PubSub:
     async def _answering(self) -> "AsyncIterator[tuple[_Line, _Line]]":
         lines = None
         try:
-            async with _patience():
+            async with patience(TOTAL_TIMEOUT):
                 await self._tried.wait()
                 lines = self._lines
                 if lines is None:
@@ -142,7 +142,7 @@ class PubSub:
                 self._reported = False
                 gen_log.warning("Redis at %s is back", self._server.name)
             while not self._lost.is_set():
-                async with _patience():
+                async with patience(TOTAL_TIMEOUT):
                     await listener.ask("PING")
                 await self._on_beat()
                 with suppress(TimeoutError):
@@ -153,7 +153,7 @@ class PubSub:
         self._heard.clear()
         while missing := set(self._channels()) - self._heard:  # more may come in the meantime
             for channel in missing:
-                async with _patience():
+                async with patience(TOTAL_TIMEOUT):
                     await listener.ask("SUBSCRIBE", channel)
                 self._heard.add(channel)
 
@@ -203,7 +203,7 @@ class _Line:
         self, server: RedisServer, on_message: OnMessage, on_failure: Callable[[Exception], None]
     ) -> None:
         pool = server.client.connection_pool
-        # `_patience` bounds the waits. Replies are bytes and lists, whatever the URL says.
+        # `patience` bounds the waits. Replies are bytes and lists, whatever the URL says.
         options = {
             **pool.connection_kwargs,
             "socket_timeout": None,
@@ -219,7 +219,7 @@ class _Line:
         self._waiting: deque[asyncio.Future[Any]] = deque()
 
     async def __aenter__(self) -> Self:
-        async with _patience():
+        async with patience(TOTAL_TIMEOUT):
             await self._connection.connect()  # type: ignore[no-untyped-call]  # redis 8.1
         self._reader = asyncio.create_task(self._read())
         return self
@@ -278,28 +278,3 @@ class _Line:
             waiting.set_exception(reply)
         else:
             waiting.set_result(reply)
-
-
-@asynccontextmanager
-async def _patience() -> AsyncIterator[None]:
-    """Raise TimeoutError after `TOTAL_TIMEOUT` seconds in which an answer could be heard.
-
-    A busy event loop hears its own timers before the answers that have come in the meantime. So
-    this counts short waits: however late each is, answers are heard between them.
-    """
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as deadline:
-        timer: asyncio.TimerHandle
-
-        def wait(times: int) -> None:
-            nonlocal timer
-            if times == 0:
-                deadline.reschedule(loop.time())
-            else:
-                timer = loop.call_later(TOTAL_TIMEOUT / WAITS, wait, times - 1)
-
-        wait(WAITS)
-        try:
-            yield
-        finally:
-            timer.cancel()

@@ -1,7 +1,7 @@
 """WebSocket rooms: who has joined one gets what is broadcast to it, on whatever process he is.
 
-The application setting ``room_bus`` carries the messages: `LocalBus` within one process,
-`RedisBus` between all that use the same Redis. Rooms keep no history.
+The setting ``room_bus`` carries the messages: `LocalBus` in one process, `RedisBus` between all
+that use the same Redis. Rooms keep no history.
 """
 
 import asyncio
@@ -47,8 +47,7 @@ return redis.call('EXPIRE', KEYS[1], 86400)
 class BusUnavailable(Unavailable):
     """Redis did not take a message, or could not say who is in a room.
 
-    The sockets of this process got the message; those of others may not have. The bus connects
-    again by itself.
+    The sockets of this process got it; others may not have. The bus connects again by itself.
     """
 
 
@@ -65,7 +64,7 @@ class RoomMixin(_Base):
     @classmethod
     def _ext_check(cls, application: Application) -> None:
         super()._ext_check(application)
-        room_bus(application)
+        _room_bus(application)
 
     async def join(self, room: str, name: str | None = None) -> None:
         """Enter ``room``, and be listed in its `members` under ``name``, if one is given.
@@ -74,7 +73,7 @@ class RoomMixin(_Base):
         While Redis is away, the room is joined in this process; in the others when it is back.
         Raises `tornado.websocket.WebSocketClosedError` if the socket is not open.
         """
-        bus = room_bus(self.application)
+        bus = _room_bus(self.application)
         if self.ws_connection is None or self.ws_connection.is_closing():
             raise WebSocketClosedError
         self._ext_rooms |= {room}
@@ -83,7 +82,7 @@ class RoomMixin(_Base):
     async def leave(self, room: str) -> None:
         """Leave ``room``; does nothing if this socket is not in it."""
         self._ext_rooms -= {room}
-        await room_bus(self.application).leave(room, self)
+        await _room_bus(self.application).leave(room, self)
 
     async def broadcast(self, room: str, message: Message) -> None:
         """Send a text, or a dict or list as JSON, to every socket in ``room``, this one included.
@@ -91,11 +90,11 @@ class RoomMixin(_Base):
         Each gets it once, and all get the messages of a room in one order. Raises `BusUnavailable`
         when it is only sure that this process's sockets got it, and ValueError for more than 1 MiB.
         """
-        await room_bus(self.application).publish(room, message)
+        await _room_bus(self.application).publish(room, message)
 
     async def members(self, room: str) -> list[str]:
         """Return the names in ``room`` on all processes, sorted. Raises `BusUnavailable`."""
-        return await room_bus(self.application).members(room)
+        return await _room_bus(self.application).members(room)
 
     def detach(self) -> IOStream:
         """Take the stream out of HTTP, as Tornado does, and bound what may wait in it."""
@@ -113,7 +112,7 @@ class RoomMixin(_Base):
     def _ext_leave_rooms(self) -> None:
         rooms, self._ext_rooms = self._ext_rooms, frozenset()
         for room in rooms:
-            room_bus(self.application).leave_soon(room, self)
+            _room_bus(self.application).leave_soon(room, self)
 
     def _ext_room_send(self, text: bytes) -> None:
         try:
@@ -157,7 +156,7 @@ class LocalBus:
 
     async def publish(self, room: str, message: Message) -> None:
         """See `RoomMixin.broadcast`."""
-        self._deliver(room, encode(message))
+        self._deliver(room, _encode(message))
 
     async def members(self, room: str) -> list[str]:
         """See `RoomMixin.members`."""
@@ -226,7 +225,7 @@ class RedisBus(LocalBus):
     async def publish(self, room: str, message: Message) -> None:
         """See `RoomMixin.broadcast`."""
         with self._asking() as redis:
-            await redis.publish(self._prefix + room, encode(message))
+            await redis.publish(self._prefix + room, _encode(message))
 
     async def members(self, room: str) -> list[str]:
         """See `RoomMixin.members`."""
@@ -268,6 +267,7 @@ class RedisBus(LocalBus):
                     await self._list(redis, room, [name])
                 elif name is not None:
                     await redis.command("ZREM", channel, f"{redis.process}:{name}")
+        with suppress(BusUnavailable), self._asking() as redis:
             await (redis.listen if room in self._rooms else redis.ignore)(channel)
 
     async def _renew(self) -> None:
@@ -280,11 +280,11 @@ class RedisBus(LocalBus):
             gen_log.warning("Redis at %s lists no members: %s", self._server.name, exc)
 
     async def _list(self, redis: PubSub, room: str, names: Iterable[str]) -> None:
-        entries = [f"{redis.process}:{name}" for name in names]
+        entries = (f"{redis.process}:{name}" for name in names)
         await redis.command("EVAL", PRESENCE, 1, self._prefix + room, self._heartbeat, *entries)
 
 
-def encode(message: Message) -> bytes:
+def _encode(message: Message) -> bytes:
     """Return the text of a WebSocket message."""
     text = utf8(message if isinstance(message, str) else json_encode(message))
     if len(text) > OUTGOING_LIMIT:
@@ -292,11 +292,9 @@ def encode(message: Message) -> bytes:
     return text
 
 
-def room_bus(application: Application) -> LocalBus:
+def _room_bus(application: Application) -> LocalBus:
     """Return the setting ``room_bus``, or raise `ConfigurationError`."""
     bus = application.settings.get("room_bus")
     if not isinstance(bus, LocalBus):
-        raise ConfigurationError(
-            f"the setting 'room_bus' must be a LocalBus or a RedisBus, not {bus!r}"
-        )
+        raise ConfigurationError(f"the setting 'room_bus' must be a LocalBus or RedisBus: {bus!r}")
     return bus

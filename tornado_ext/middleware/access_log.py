@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tornado.web import RequestHandler
 
-from tornado_ext.errors import ConfigurationError, TornadoExtError
+from tornado_ext.errors import TornadoExtError
 from tornado_ext.middleware.mixin import Middleware
 
 if TYPE_CHECKING:
@@ -24,29 +24,19 @@ class AccessLog(Middleware):
     Whatever a client sends, a line stays one line, and JSON: all but printable ASCII is escaped.
     """
 
-    def __init__(self, *, query: bool = False) -> None:
-        """Log paths, and with ``query`` what follows the ``?``, which often holds secrets.
-
-        :raises ConfigurationError: if ``query`` is neither True nor False.
-        """
-        if not isinstance(query, bool):
-            raise ConfigurationError(f"AccessLog(query) must be True or False, not {query!r}")
-        self.query = query
-
     def process_finish(self, handler: RequestHandler) -> None:
         """Log the request."""
         if log.isEnabledFor(logging.INFO):
             log.info(json.dumps(self.entry(handler)))
 
     def entry(self, handler: RequestHandler) -> dict[str, object]:
-        """Return what a line says. Override it to add to that."""
+        """Return what a line says: no query, for it may hold secrets. Override it to add more."""
         request, kind = handler.request, type(handler)
-        target = request.uri if self.query else request.path
         return {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "request_id": getattr(handler, "request_id", None),
             "method": request.method,
-            "path": (target or "")[:LONGEST],
+            "path": request.path[:LONGEST],
             "status": handler.get_status(),
             "ms": round(request.request_time() * 1000, 2),
             "ip": request.remote_ip,

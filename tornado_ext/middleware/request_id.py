@@ -2,7 +2,7 @@
 
 import logging
 import re
-import uuid
+import secrets
 from contextvars import ContextVar
 
 from tornado.httputil import HTTPHeaders
@@ -61,7 +61,7 @@ class RequestId(Middleware):
         if _ACCEPTED.fullmatch(given):
             return given
         trace = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
-        return trace[1] if trace else uuid.uuid4().hex
+        return trace[1] if trace else secrets.token_hex(16)
 
 
 class RequestIdFilter(logging.Filter):

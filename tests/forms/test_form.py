@@ -73,7 +73,12 @@ async def test_an_invalid_form_has_messages_by_field_and_the_values_that_passed(
 
 def test_without_await_there_is_no_answer() -> None:
     form = RegisterForm(GOOD)
-    for forgotten in (lambda: bool(form.is_valid()), lambda: not form.is_valid()):
+    for forgotten in (
+        lambda: bool(form.is_valid()),
+        lambda: not form.is_valid(),
+        lambda: form.is_valid() == True,  # noqa: E712
+        lambda: form.is_valid() != False,  # noqa: E712
+    ):
         with pytest.raises(FormNotValidated, match="must be awaited"):
             forgotten()
 
@@ -205,6 +210,80 @@ async def test_validation_is_done_once() -> None:
     form = RegisterForm({**GOOD, "password": ["x"]})
     assert [await form.is_valid(), await form.is_valid()] == [False, False]
     assert form.errors == {"password": ["Use 5 or more characters."]}
+
+
+class PaymentForm(Form):
+    """Wait in each hook until the test lets it go on; ``runs`` counts them."""
+
+    amount = IntegerField()
+    note = StringField()
+
+    def __init__(self, data: dict[str, object]) -> None:
+        super().__init__(data)
+        self.runs = 0
+        self.gate = asyncio.Semaphore(0)
+
+    async def clean_amount(self, value: int) -> int:
+        self.runs += 1
+        await self.gate.acquire()
+        if value > 100:
+            raise ValidationError("Too much.")
+        return value
+
+    async def clean_note(self, value: str) -> str:
+        await self.gate.acquire()
+        return value
+
+
+@pytest.mark.gen_test
+async def test_a_validation_that_runs_is_not_run_a_second_time() -> None:
+    form = PaymentForm({"amount": 999, "note": "x"})
+    first = asyncio.ensure_future(form.is_valid())
+    await asyncio.sleep(0)
+    with pytest.raises(FormNotValidated, match="is running already"):
+        await form.is_valid()
+    form.gate.release()
+    form.gate.release()
+    assert await first is False
+    assert form.runs == 1
+    assert form.errors == {"amount": ["Too much."]}
+
+
+@pytest.mark.gen_test
+async def test_no_one_is_told_that_a_form_is_valid_because_another_gave_up() -> None:
+    form = PaymentForm({"amount": 999, "note": "x"})
+    first, second = (asyncio.ensure_future(form.is_valid()) for _ in range(2))
+    await asyncio.sleep(0)
+    form.gate.release()  # the amount is found wrong
+    form.gate.release()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    third = asyncio.ensure_future(form.is_valid())
+    for _ in range(4):
+        form.gate.release()
+    outcomes = await asyncio.gather(second, third, return_exceptions=True)
+    assert isinstance(outcomes[0], FormNotValidated)
+    assert outcomes[1] is False
+
+
+@pytest.mark.gen_test
+async def test_two_forms_are_validated_at_the_same_time() -> None:
+    forms = RegisterForm(GOOD), RegisterForm({})
+    assert await asyncio.gather(*(form.is_valid() for form in forms)) == [True, False]
+
+
+@pytest.mark.gen_test
+async def test_a_hook_cannot_ask_whether_its_form_is_valid() -> None:
+    class Circular(Form):
+        a = StringField()
+
+        async def clean_a(self, value: str) -> str:
+            return value if await self.is_valid() else ""
+
+    with pytest.raises(FormNotValidated, match="is running already"):
+        await Circular({"a": "1"}).is_valid()
 
 
 @pytest.mark.gen_test

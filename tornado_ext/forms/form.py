@@ -15,7 +15,7 @@ from tornado_ext.forms.submission import Submission, from_json, from_request
 
 
 class Validation:
-    """Await this to validate a form. It has no truth value of its own: ``await`` was forgotten."""
+    """Await this to validate a form. It is neither true nor false: ``await`` was forgotten."""
 
     __slots__ = ("_run",)
 
@@ -27,6 +27,11 @@ class Validation:
 
     def __bool__(self) -> NoReturn:
         raise FormNotValidated("is_valid() must be awaited: if await form.is_valid(): ...")
+
+    def __eq__(self, _: object) -> NoReturn:
+        self.__bool__()
+
+    __hash__ = object.__hash__  # asyncio.gather needs it
 
 
 class Form:
@@ -129,7 +134,8 @@ class Form:
         """Return an awaitable of whether everything passed; without ``await`` it raises in an if.
 
         Fields are checked in the order of their declaration, and `clean` after them. Done once:
-        later calls give the same answer, or False after `add_error`.
+        later calls give the same answer, or False after `add_error`. Raises `FormNotValidated`
+        while it runs already, so in a hook too.
         """
         return Validation(self._validate)
 
@@ -184,6 +190,8 @@ class Form:
             return False
         if self._validated:
             return not self._errors
+        if self._cleaned is not None:
+            raise FormNotValidated("is_valid() is running already, in a hook or another task")
         self._cleaned = {}
         try:
             await self._check_all(self._submission)

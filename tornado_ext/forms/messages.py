@@ -63,7 +63,10 @@ class ValidationError(TornadoExtError):
 
 
 class FormNotValidated(TornadoExtError, RuntimeError):
-    """The result of a validation was used before there was one: ``await form.is_valid()`` first."""
+    """The result of a validation was used before there was one: ``await form.is_valid()`` first.
+
+    Raised too when a form is to be validated by two at a time.
+    """
 
 
 class Message(str):

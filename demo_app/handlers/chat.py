@@ -15,7 +15,6 @@ from demo_app.forms import MessageForm, ResumeForm
 from demo_app.handlers.base import BaseHandler, Person
 from demo_app.storage import Message
 from tornado_ext.errors import Unavailable
-from tornado_ext.forms.submission import from_json
 from tornado_ext.rooms import BusUnavailable, RoomMixin
 from tornado_ext.sessions import SessionGone
 
@@ -116,7 +115,7 @@ async def text_of(frame: str | bytes) -> str:
     body = frame.encode()
     if len(body) > FRAME_LIMIT:
         raise BadFrame(f"The message is longer than {FRAME_LIMIT} bytes.")
-    form = MessageForm(from_json(body))
+    form = MessageForm.from_json(body)
     if not await form.is_valid():
         raise BadFrame(" ".join(chain.from_iterable(form.errors.values())))
     text: str = form.cleaned_data["text"]

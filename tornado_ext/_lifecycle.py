@@ -9,6 +9,7 @@ With nothing to await, Tornado's own path is taken at once.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import chain
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.concurrent import Future, chain_future
 from tornado.iostream import IOStream
-from tornado.log import gen_log
+from tornado.log import app_log, gen_log
 from tornado.web import Application, Finish, RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -70,16 +71,19 @@ class LifecycleMixin(_Base):
     _ext_stepping = False  # a step runs inside finish() or flush()
     _ext_sending = False  # Tornado's own finish() or flush() runs
     _ext_errors = 0  # send_error() calls on the stack
-    _ext_failure: Exception | None = None  # why the reply can only be an error page now
+    _ext_failure: BaseException | None = None  # why the reply can only be an error page now
     _ext_retry_after: int | None = None  # seconds
     _ext_steps: Iterator[Step] | None = None  # what is left before the first byte
     _ext_hooked = False  # every response hook has run for the reply in the making
     _ext_sent = False  # the first byte has left
+    _ext_ended = False  # the last byte has left
+    _ext_saved_again = False  # the session was stored after the first byte too
     _ext_task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
-    _ext_queue: "list[tuple[Send, Future[None]]]"
+    _ext_queue: "deque[tuple[Send, Future[None]]]"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._ext_wrapped: list[str] = []  # methods, each a reference cycle until it is dropped
         self._ext_wrap("prepare", self._ext_run_prepare)
         if type(self).data_received is not RequestHandler.data_received:
             self._ext_wrap("data_received", self._ext_run_data_received)
@@ -87,6 +91,7 @@ class LifecycleMixin(_Base):
     def _ext_wrap(self, name: str, runner: Callable[..., Awaitable[None] | None]) -> None:
         # On the instance, so that it is outside every override.
         setattr(self, name, partial(runner, getattr(self, name)))
+        self._ext_wrapped.append(name)
 
     # Prepare and the verb.
 
@@ -149,11 +154,17 @@ class LifecycleMixin(_Base):
         """Return if a hook finished the response, else raise ``exc`` again."""
         self._ext_failure = None
         self._ext_discard_reply()
-        for hook in self._ext_exception_hooks():
-            await _settled(hook(exc))
-            if self._ext_finishing:
-                return await self._ext_settle()
-        raise exc
+        try:
+            for hook in self._ext_exception_hooks():
+                try:
+                    await _settled(hook(exc))
+                except Exception as raised:
+                    exc = raised  # for the hooks further out, and last for Tornado
+                if self._ext_finishing:
+                    return await self._ext_settle()
+            raise exc
+        finally:
+            del exc  # a reference cycle
 
     async def _ext_settle(self) -> None:
         while self._ext_task is not None:
@@ -169,6 +180,13 @@ class LifecycleMixin(_Base):
         self._ext_hooked = True
         yield self._ext_end_transaction
         yield self._ext_save_session
+
+    def _ext_save_again(self) -> Awaitable[None] | None:
+        """Store what changed while the body was streamed, before its last byte."""
+        if self._ext_saved_again or not (self._ext_sent and self._ext_finishing):
+            return None
+        self._ext_saved_again = True
+        return self._ext_save_session()
 
     def _ext_discard_reply(self) -> None:
         """Let the hooks run for the error page too, if what they did to a reply is thrown away."""
@@ -193,10 +211,8 @@ class LifecycleMixin(_Base):
     def _ext_send(self, send: Send) -> "Future[None]":
         """Call ``send`` once every step is done: at once, or in the task that awaits them."""
         if self._ext_failure is not None:
-            self._ext_finishing = False
             raise self._ext_failure
         queued: Future[None] = Future()
-        queued.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
         if self._ext_task is not None:
             self._ext_queue.append((send, queued))
             return queued
@@ -206,10 +222,11 @@ class LifecycleMixin(_Base):
             self._ext_fail(exc)
             if self._ext_failure is not None:
                 raise
+            queued.set_result(None)  # the error page has taken its place
             return queued
         if pending is None:
             return self._ext_send_now(send)
-        self._ext_queue = [(send, queued)]
+        self._ext_queue = deque([(send, queued)])
         self._ext_task = asyncio.ensure_future(self._ext_deliver(pending))
         return queued
 
@@ -219,36 +236,44 @@ class LifecycleMixin(_Base):
             while pending is not None:
                 await pending
                 pending = self._ext_advance()
+            while self._ext_queue:
+                await _settled(self._ext_save_again())
+                send, queued = self._ext_queue[0]
+                sent = self._ext_send_now(send)
+                self._ext_queue.popleft()
+                _retrieved(sent)
+                chain_future(sent, queued)
+                _retrieved(queued)
             self._ext_task = None
-            for send, queued in self._ext_queue:
-                chain_future(self._ext_send_now(send), queued)
-        except Exception as exc:
+        except (Exception, asyncio.CancelledError) as exc:
             self._ext_task = None
-            for _, queued in self._ext_queue:
-                if not queued.done():
-                    queued.set_exception(exc)
+            abandoned, self._ext_queue = self._ext_queue, deque()
+            for _, queued in abandoned:
+                queued.set_exception(exc)
+                _retrieved(queued)
             self._ext_fail(exc)
 
     def _ext_send_now(self, send: Send) -> "Future[None]":
         self._ext_sending = True
         try:
-            sent = send()
-            self._ext_sent = True
-            return sent
+            return send()
         except Exception:
-            self._ext_finishing = False
+            self._ext_finishing = self._ext_ended
             raise
         finally:
             self._ext_sending = False
 
-    def _ext_fail(self, exc: Exception) -> None:
+    def _ext_fail(self, exc: BaseException) -> None:
         """Leave ``exc`` to the running verb or, where none runs, answer it with an error page."""
-        self._ext_finishing = False
+        self._ext_finishing = self._ext_ended
         if self._ext_running and not self._ext_errors:
             self._ext_failure = exc
             return
         info = (type(exc), exc, exc.__traceback__)
-        self.log_exception(*info)
+        try:
+            self.log_exception(*info)
+        except Exception:
+            app_log.exception("Error in exception logger")
         self.send_error(500, exc_info=info)
 
     # Tornado's own methods.
@@ -259,25 +284,39 @@ class LifecycleMixin(_Base):
             if self._ext_errors:  # send_error() finishing what write_error() finished
                 return Future()
             raise RuntimeError("finish() called twice")
+        self._ext_refuse_hooks()
         if chunk is not None:
             self.write(chunk)
         if self._ext_retry_after is not None:
             self.set_header("Retry-After", str(self._ext_retry_after))
-        self._ext_finishing = True
+        if self._ext_sent:
+            self._ext_steps = iter((self._ext_save_again,))
+        if self._ext_failure is None:
+            self._ext_finishing = True
         return self._ext_send(self._ext_finish_now)
 
     def _ext_finish_now(self) -> "Future[None]":
-        sent = super().finish()
-        for name in ("prepare", "data_received", (self.request.method or "").lower()):
-            self.__dict__.pop(name, None)  # each is a reference cycle with this handler
-        self._ext_finish_hooks()
-        return sent
+        try:
+            return super().finish()
+        finally:
+            if self._ext_ended:  # even if the user's on_finish() raised
+                while self._ext_wrapped:
+                    self.__dict__.pop(self._ext_wrapped.pop(), None)
+                self._ext_finish_hooks()
 
     def flush(self, include_footers: bool = False) -> "Future[None]":
         """Send what was written, as Tornado does, once all that must come before it is done."""
-        if self._ext_sending:
-            return super().flush(include_footers)
-        return self._ext_send(partial(super().flush, include_footers))
+        if not self._ext_sending:
+            self._ext_refuse_hooks()
+            return self._ext_send(partial(self.flush, include_footers))
+        sent = super().flush(include_footers)
+        self._ext_sent = True
+        self._ext_ended = include_footers
+        return sent
+
+    def _ext_refuse_hooks(self) -> None:
+        if self._ext_stepping or self._ext_is_own_task():
+            raise RuntimeError("a response hook may write(), but not flush() or finish()")
 
     def write(self, chunk: str | bytes | dict[str, Any]) -> None:
         """Write to the response. After ``finish()``, response hooks alone may."""
@@ -326,6 +365,13 @@ class LifecycleMixin(_Base):
             )
         else:
             super().log_exception(typ, value, tb)
+
+
+def _retrieved(future: "Future[None]") -> None:
+    # Nobody has to look at it: say so now, and not at its end, which a stopped loop never reaches.
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    if future.done() and not future.cancelled():
+        future.exception()
 
 
 async def _settled(result: Awaitable[object] | None) -> None:

@@ -1,10 +1,11 @@
 """Redis servers: clients with bounded waits, one for each event loop."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from urllib.parse import urlsplit
 
 from tornado_ext._extras import require
 from tornado_ext.errors import ConfigurationError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 0.25  # seconds
 TOTAL_TIMEOUT = 0.5  # seconds, for a command with all that it needs
+CONNECTIONS = 32  # at once; further commands wait for one
 
 
 class RedisServer:
@@ -28,14 +30,16 @@ class RedisServer:
         redis = require("redis.asyncio", "redis")
         require("hiredis", "redis")
         self._target = target
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+        self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
         if isinstance(target, str):
             try:
                 redis.ConnectionPool.from_url(target).make_connection()
+                options = redis.connection.parse_url(target)
+                _check_database(target, options)
             except (ValueError, TypeError) as exc:
                 raise ConfigurationError(f"{argument} is not a Redis URL: {exc}") from exc
-            self.name = _address(redis.connection.parse_url(target))
-        elif callable(getattr(target, "execute_command", None)):
+            self.name = _address(options)
+        elif inspect.iscoroutinefunction(getattr(target, "execute_command", None)):
             self.name = repr(target)
         else:
             raise ConfigurationError(
@@ -50,6 +54,8 @@ class RedisServer:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
+            for ended in [other for other in self._clients if other.is_closed()]:
+                del self._clients[ended]
             client = self._clients[loop] = _connect(self._target)
         return client
 
@@ -70,18 +76,27 @@ class RedisServer:
 
 
 def _connect(url: str) -> "Redis":
-    from redis.asyncio import Redis
+    from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=CONNECTIONS,
+        timeout=TOTAL_TIMEOUT,
         decode_responses=True,
         socket_connect_timeout=CONNECT_TIMEOUT,
         socket_timeout=TOTAL_TIMEOUT,
         # With its own retries redis-py 8.1 waits four seconds for a server that refuses.
         retry=Retry(NoBackoff(), 0),
     )
+    return Redis.from_pool(pool)
+
+
+def _check_database(url: str, options: dict[str, Any]) -> None:
+    path = urlsplit(url).path.strip("/")
+    if "path" not in options and path and not path.isdecimal():
+        raise ValueError(f"{path!r} is no number of a database")  # redis-py takes it for 0
 
 
 def _address(options: dict[str, Any]) -> str:

@@ -16,7 +16,15 @@ from tornado.websocket import WebSocketHandler
 from tornado_ext._lifecycle import LifecycleMixin
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.middleware import MiddlewareMixin
-from tornado_ext.sessions import MemoryStore, Record, SessionMixin
+from tornado_ext.sessions import (
+    CookieSent,
+    MemoryStore,
+    Record,
+    SessionMixin,
+    SessionValueError,
+    StoreTimeout,
+    StoreUnavailable,
+)
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.sessions.session import Session, key_of
 from tornado_ext.testing import Client, RedisServer
@@ -176,7 +184,7 @@ async def test_value_that_is_no_json_is_named(do: Do, caplog: pytest.LogCaptureF
 @pytest.mark.gen_test
 async def test_key_that_is_no_string_is_refused(do: Do, caplog: pytest.LogCaptureFixture) -> None:
     assert (await do(lambda h: h.session.update({1: 2}))).code == 500
-    assert "a session's keys are strings, not 1" in caplog.text
+    assert "a session's key must be a string, not 1" in caplog.text
 
 
 # Requests of one session at a time.
@@ -278,6 +286,168 @@ async def test_write_that_a_login_overtakes_is_carried_over(do: Do, client: Clie
     assert await shown(do) == {"user": "7", "kept": 2, "added": 3, "ours": 2}
 
 
+class Failing(MemoryStore):
+    """Fails at the verbs in ``failing``, after doing them if ``late``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing: set[str] = set()
+        self.late = False
+
+    async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
+        if "delete" in self.failing and not self.late:
+            raise StoreUnavailable("refused")
+        record = await super().delete(key, replaced_for=replaced_for)
+        if "delete" in self.failing:
+            raise StoreTimeout("done, and no answer")
+        return record
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("late", [False, True])
+async def test_login_whose_last_step_fails_logs_nobody_out(
+    do: Do, app: Application, client: Client, late: bool
+) -> None:
+    store = app.settings["session_store"] = Failing()
+    await do(lambda h: (h.session.login(7), h.session.update(a=1))[1])
+    store.failing, store.late = {"delete"}, late
+    assert (await do(lambda h: h.session.regenerate())).code == 503
+    store.failing = set()
+    assert await shown(do) == {"user": "7", "a": 1}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("late", [False, True])
+async def test_save_tried_again_ends_the_replaced_id(
+    do: Do, app: Application, client: Client, late: bool
+) -> None:
+    store = app.settings["session_store"] = Failing()
+
+    async def try_twice(handler: Act) -> None:
+        handler.session.login(7)
+        store.failing, store.late = {"delete"}, late
+        with pytest.raises(StoreUnavailable):
+            await handler.session.save()
+        store.failing = set()
+        await handler.session.save()
+
+    await do(put(a=1))
+    old = twin_of(client)
+    assert (await do(try_twice)).code == 200
+    assert await shown(do) == {"user": "7", "a": 1}
+    assert await shown(do, by=old) == {"user": None}
+
+
+@pytest.mark.gen_test
+async def test_logout_while_a_new_id_is_being_stored_ends_that_too(
+    do: Do, client: Client, store: MemoryStore
+) -> None:
+    async def log_out_in_between(handler: Act) -> None:
+        handler.session.regenerate()
+        saving = asyncio.ensure_future(handler.session.save())
+        await asyncio.sleep(0)
+        handler.session.logout()
+        await saving
+
+    await do(lambda h: h.session.login(7))
+    await do(log_out_in_between)
+    assert client.cookie("session") is None
+    assert [record for _, record in store._records.values() if not record.replaced] == []
+
+
+@pytest.mark.gen_test
+async def test_saves_of_one_session_at_a_time(do: Do) -> None:
+    async def save_twice(handler: Act) -> None:
+        del handler.session["a"]
+        handler.session["b"] = 2
+        await asyncio.gather(handler.session.save(), handler.session.save())
+
+    await do(put(a=1))
+    assert (await do(save_twice)).code == 200
+    assert await shown(do) == {"user": None, "b": 2}
+
+
+# Saved by hand, and after the first byte.
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("action", "user"),
+    [
+        (put(a=2), "7"),
+        (lambda h: h.session.regenerate(), "7"),
+        (lambda h: h.session.login(8), "8"),
+        (lambda h: h.session.logout(), None),
+    ],
+)
+async def test_client_is_told_of_what_the_handler_saved_itself(
+    do: Do, action: Action, user: str | None
+) -> None:
+    async def act_and_save(handler: Act) -> None:
+        action(handler)
+        await handler.session.save()
+
+    await do(lambda h: h.session.login(7))
+    assert (await do(act_and_save)).code == 200
+    assert (await shown(do))["user"] == user
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_change_after_the_first_byte_is_stored_before_the_last(do: Do, awaited: bool) -> None:
+    async def stream(handler: Act) -> None:
+        handler.session["a"] = 1
+        handler.write("begun")
+        flushed = handler.flush()
+        if awaited:
+            await flushed
+        handler.session["b"] = 2
+        handler.finish()
+
+    await do(put(z=0))
+    await do(stream)
+    assert await shown(do) == {"user": None, "z": 0, "a": 1, "b": 2}
+
+
+@pytest.mark.gen_test
+async def test_logout_after_the_first_byte_is_a_logout(do: Do, client: Client) -> None:
+    async def stream(handler: Act) -> None:
+        await handler.flush()
+        handler.session.logout()
+
+    await do(lambda h: h.session.login(7))
+    await do(stream)
+    assert await shown(do) == {"user": None}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("late", [lambda s: s.login(8), lambda s: s.regenerate()])
+async def test_new_id_after_the_first_byte_is_refused(
+    do: Do, late: Callable[[Session], None]
+) -> None:
+    async def stream(handler: Act) -> None:
+        await handler.flush()
+        with pytest.raises(CookieSent):
+            late(handler.session)
+
+    await do(lambda h: h.session.login(7))
+    await do(stream)
+    assert await shown(do) == {"user": "7"}
+
+
+@pytest.mark.gen_test
+async def test_new_session_after_the_first_byte_is_refused(
+    do: Do, store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def stream(handler: Act) -> None:
+        await handler.flush()
+        handler.session["a"] = 1
+
+    await do(stream)
+    assert "CookieSent" in caplog.text
+    assert store._records == {}
+
+
 # Ids.
 
 
@@ -293,6 +463,20 @@ async def test_login_changes_the_id_and_keeps_the_data(
     tombstone = await store.load(key_of(before))
     assert tombstone is not None
     assert tombstone.replaced
+
+
+@pytest.mark.gen_test
+async def test_login_of_another_user_begins_empty(do: Do) -> None:
+    await do(lambda h: (h.session.login(7), h.session.update(card="4111"))[1])
+    await do(lambda h: (h.session.login(8), h.session.update(a=1))[1])
+    assert await shown(do) == {"user": "8", "a": 1}
+
+
+@pytest.mark.gen_test
+async def test_login_of_the_same_user_keeps_the_data(do: Do) -> None:
+    await do(lambda h: (h.session.login(7), h.session.update(a=1))[1])
+    await do(lambda h: h.session.login("7"))
+    assert await shown(do) == {"user": "7", "a": 1}
 
 
 @pytest.mark.gen_test
@@ -476,6 +660,30 @@ async def test_reading_renews_the_expiry_only_now_and_then(
     assert store._records[key][0] > made
 
 
+@pytest.mark.gen_test
+@pytest.mark.parametrize("idle", [30, 60, 65])
+async def test_active_reader_stays_however_short_the_idle_timeout(
+    do: Do, app: Application, clock: Callable[[float], None], idle: int
+) -> None:
+    app.settings["session_idle_timeout"] = idle
+    await do(put(a=1))
+    for _ in range(6):
+        clock(idle / 2 - 1)
+        assert (await shown(do))["a"] == 1
+
+
+@pytest.mark.gen_test
+async def test_clock_that_is_put_back_ends_no_session(
+    do: Do, app: Application, clock: Callable[[float], None]
+) -> None:
+    app.settings["session_idle_timeout"] = 1000
+    await do(put(a=1))
+    clock(-2000)
+    for _ in range(4):
+        clock(400)
+        assert (await shown(do))["a"] == 1
+
+
 # Who it is.
 
 
@@ -526,6 +734,26 @@ async def test_websocket_has_its_session_before_open_and_can_save_it(
     assert await socket.read_message() == "saved"
     socket.close()
     assert await shown(do) == {"user": "7", "n": 5}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("change", [lambda s: s.login(8), lambda s: s.regenerate()])
+async def test_websocket_can_not_change_its_id(
+    app: Application, do: Do, client: Client, change: Callable[[Session], None]
+) -> None:
+    class Changing(Socket):
+        async def open(self) -> None:
+            try:
+                change(self.session)
+            except CookieSent as exc:
+                await self.write_message(str(exc))
+
+    app.add_handlers(".*", [("/changing", Changing)])
+    await do(lambda h: h.session.login(7))
+    socket = await client.websocket("/changing")
+    assert "no new session cookie can be sent" in str(await socket.read_message())
+    socket.close()
+    assert (await shown(do))["user"] == "7"
 
 
 @pytest.mark.gen_test
@@ -632,9 +860,17 @@ async def test_prepare_without_super_is_an_error_that_says_so(
         ({"session_store": None}, "'session_store' must be a store, not None"),
         ({"session_store": MemoryStore}, "'session_store' must be a store"),
         ({"session_cookie_name": "a b"}, "'session_cookie_name' is no name: 'a b'"),
-        ({"session_idle_timeout": "14 days"}, "'session_idle_timeout' must be seconds above 0"),
-        ({"session_lifetime": 0}, "'session_lifetime' must be seconds above 0, not 0"),
-        ({"session_lifetime": True}, "'session_lifetime' must be seconds above 0, not True"),
+        ({"session_cookie_name": "path"}, "'session_cookie_name' is no name: 'path'"),
+        ({"session_cookie_name": "_xsrf"}, "'session_cookie_name' is the XSRF cookie's name"),
+        ({"session_idle_timeout": "14 days"}, "'session_idle_timeout' must be seconds"),
+        ({"session_lifetime": 0}, "'session_lifetime' must be seconds, from above 0"),
+        ({"session_lifetime": True}, "'session_lifetime' must be seconds"),
+        ({"session_lifetime": float("inf")}, "to ten years, not inf"),
+        ({"session_lifetime": 1e17}, "to ten years, not 1e+17"),
+        ({"session_cookie_kwargs": {"domain": 5}}, "domain can't be 5"),
+        ({"session_cookie_kwargs": {"domain": "münchen.de"}}, "domain can't be 'münchen.de'"),
+        ({"session_cookie_kwargs": {"path": "/; Secure"}}, "path can't be '/; Secure'"),
+        ({"session_cookie_kwargs": {"secure": "no"}}, "secure can't be 'no'"),
         ({"session_lifetme": 1}, "no setting 'session_lifetme': is it 'session_lifetime'?"),
         ({"session_cookie_kwargs": []}, "'session_cookie_kwargs' must be a dict"),
         ({"session_cookie_kwargs": {"max_age": 1}}, "'session_cookie_kwargs' has 'max_age'"),
@@ -655,6 +891,29 @@ def test_order_of_the_mixins_does_not_matter() -> None:
 
     assert Other._ext_before_first_byte is Act._ext_before_first_byte
     assert Other._ext_before_first_byte is LifecycleMixin._ext_before_first_byte
+
+
+@pytest.mark.parametrize("key", [1, None, "\ud800", "_flash:x"])
+def test_key_that_can_not_be_stored_is_refused(key: object) -> None:
+    session = Session(MemoryStore(), None)  # type: ignore[arg-type]
+    with pytest.raises(SessionValueError):
+        session[key] = 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize("user_id", ["", None, True, 1.5, "\ud800"])
+def test_user_that_can_not_be_stored_is_refused(user_id: object) -> None:
+    session = Session(MemoryStore(), None)  # type: ignore[arg-type]
+    with pytest.raises(SessionValueError):
+        session.login(user_id)  # type: ignore[arg-type]
+
+
+def test_clear_keeps_flash_messages() -> None:
+    session = Session(MemoryStore(), None)  # type: ignore[arg-type]
+    session.update(a=1, b=2)
+    session.flash("still here")
+    session.clear()
+    assert dict(session) == {}
+    assert len(session._values) == 1
 
 
 def test_repr_shows_keys_and_no_values() -> None:

@@ -1,5 +1,6 @@
 """RedisStore on a real Redis, and what becomes of it when that one is gone."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -117,8 +118,45 @@ async def test_record_that_is_no_record_is_corrupt_and_stays(
         assert await client.exists("session:key")
 
 
+@pytest.mark.gen_test
+async def test_record_that_is_no_text_is_corrupt(redis_url: str, store: RedisStore) -> None:
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.hset("session:key", mapping={"created": "1", "seen": "1", ":a": b"\xff"})
+    with pytest.raises(SessionCorrupt):
+        await store.load("key")
+
+
+@pytest.mark.gen_test
+async def test_burst_of_requests_waits_for_its_turn(store: RedisStore) -> None:
+    await store.create("key", RECORD, TTL)
+    loads = await asyncio.gather(*(store.load("key") for _ in range(300)))
+    assert loads == [RECORD] * 300
+
+
+def test_clients_of_ended_loops_are_dropped(redis_url: str) -> None:
+    store = RedisStore(redis_url)
+
+    async def use() -> None:
+        await store.load("key")
+        await store._server.client.aclose()
+
+    for _ in range(3):
+        asyncio.run(use())
+    assert len(store._server._clients) == 1
+
+
 @pytest.mark.parametrize(
-    "server", ["localhost", "http://localhost", "redis://h:99x", "redis://h?nonsense=1", None, 7]
+    "server",
+    [
+        "redis://h/abc",
+        redis.Redis(),
+        "localhost",
+        "http://localhost",
+        "redis://h:99x",
+        "redis://h?nonsense=1",
+        None,
+        7,
+    ],
 )
 def test_wrong_server_is_refused_at_once(server: object) -> None:
     with pytest.raises(ConfigurationError, match=r"RedisStore\(server\)"):

@@ -80,7 +80,11 @@ async def test_shard_that_is_back_is_used_again(shards: Shards, store: ShardedRe
         ({}, {}, "nodes must name one node at least"),
         ([], {}, "nodes must map names to Redis URLs"),
         ({"a": "redis://h", "b": "redis://h"}, {}, "'a' and 'b' have the same address"),
-        ({"a": "nowhere"}, {}, "is not a Redis URL"),
+        ({"a": "redis://h", "b": "redis://h:6379/0"}, {}, "'a' and 'b' have the same address"),
+        ({"a": "nowhere"}, {}, r"nodes\['a'\]: .* is not a Redis URL"),
+        ({"a": []}, {}, r"nodes\['a'\]: "),
+        ({1: "redis://h"}, {}, "nodes must have strings for names"),
+        ({"a": "redis://h"}, ["a"], "weights must map names to whole numbers"),
         ({"a": "redis://h"}, {"a": 0}, "must be a whole number above 0"),
     ],
 )

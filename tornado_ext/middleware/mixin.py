@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
-from weakref import WeakKeyDictionary
 
 from tornado.ioloop import IOLoop
 from tornado.log import app_log
@@ -88,7 +87,8 @@ class MiddlewareMixin(LifecycleMixin):
 
     @classmethod
     def _ext_chain(cls, application: Application) -> Chain:
-        chains = _chains.setdefault(application, {})
+        # On the application itself: a middleware may know it, and so keep it alive.
+        chains: dict[type, Chain] = vars(application).setdefault("_ext_chains", {})
         chain = chains.get(cls)
         if chain is None:
             outer = _checked("the setting 'middleware'", application.settings.get("middleware", ()))
@@ -116,6 +116,7 @@ class MiddlewareMixin(LifecycleMixin):
             if self._ext_reached is None or depth < self._ext_reached:
                 self._ext_asked = depth
                 yield partial(hook, self)
+        self._ext_asked = self._ext_reached
 
     def _ext_exception_hooks(self) -> Iterator[Hook]:
         for depth, hook in self._ext_chain(self.application).exception:
@@ -134,9 +135,6 @@ class MiddlewareMixin(LifecycleMixin):
                     IOLoop.current().spawn_callback(_identity, result)
 
 
-_chains: WeakKeyDictionary[Application, dict[type, Chain]] = WeakKeyDictionary()
-
-
 def _identity(result: Awaitable[object]) -> Awaitable[object]:
     return result
 
@@ -151,9 +149,11 @@ def _checked(where: str, middleware: object) -> Sequence[object]:
                 f"{where} has the class {item.__name__}: give an instance, {item.__name__}()"
             )
         for name in dir(item):
-            if name.startswith("process_") and name not in HOOKS:
-                (likely,) = get_close_matches(name, HOOKS, 1, 0) or HOOKS[:1]
-                raise ConfigurationError(f"{where}: {item!r} has {name}: is it {likely}?")
+            likely = get_close_matches(name, HOOKS, 1, 0.8)
+            if likely and name not in HOOKS:
+                raise ConfigurationError(f"{where}: {item!r} has {name}: is it {likely[0]}?")
+            if name in HOOKS and not callable(getattr(item, name)):
+                raise ConfigurationError(f"{where}: {item!r} has {name}, which is no method")
         if not any(hasattr(item, name) for name in HOOKS):
             raise ConfigurationError(f"{where}: {item!r} has none of {', '.join(HOOKS)}")
     return middleware

@@ -1,5 +1,6 @@
 """Server-side sessions: a mapping for each visitor, kept in a store."""
 
+from tornado_ext.sessions.errors import CookieSent as CookieSent
 from tornado_ext.sessions.errors import SessionCorrupt as SessionCorrupt
 from tornado_ext.sessions.errors import SessionError as SessionError
 from tornado_ext.sessions.errors import SessionGone as SessionGone

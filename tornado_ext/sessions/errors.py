@@ -33,8 +33,15 @@ class SessionNotLoaded(SessionError, RuntimeError):
     """``self.session`` was used where no session was loaded. The message says why."""
 
 
+class CookieSent(SessionError):
+    """A new session or a new id was wanted after the response's headers had left.
+
+    Log in, regenerate, or begin a session before the first ``flush()``, and not in a WebSocket.
+    """
+
+
 class SessionValueError(SessionError, TypeError):
-    """A value can't be stored as JSON. The message names its key and what it holds."""
+    """A key or a value can't be stored. The message names the key and what it holds."""
 
 
 class SessionCorrupt(SessionError):

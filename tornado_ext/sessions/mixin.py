@@ -4,8 +4,8 @@ import re
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from tornado.log import app_log
 from tornado.web import Application
@@ -22,6 +22,7 @@ from tornado_ext.sessions.store import SessionStore
 
 IDLE_TIMEOUT = 14 * 86400  # seconds
 LIFETIME = 90 * 86400  # seconds
+LONGEST = 3660 * 86400  # seconds
 
 SETTINGS = (
     "session_store",
@@ -30,10 +31,10 @@ SETTINGS = (
     "session_lifetime",
     "session_cookie_kwargs",
 )
-COOKIE_KWARGS = ("domain", "path", "samesite", "secure", "httponly")
+COOKIE_KWARGS = {"domain": str, "path": str, "samesite": str, "secure": bool, "httponly": bool}
 
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")  # what secrets.token_urlsafe makes of 32 bytes
-_COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 6265 section 4.1.1
+_COOKIE_VALUE = re.compile(r"[!-:<-~]*")  # an attribute's, RFC 6265 section 4.1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,10 @@ class Policy:
 
         :raises ConfigurationError: naming the setting that can't be right.
         """
-        policy = _policies.get(application)
-        if policy is None:
-            policy = _policies[application] = cls._from_settings(application.settings)
+        kept = vars(application)
+        if "_ext_session_policy" not in kept:
+            kept["_ext_session_policy"] = cls._from_settings(application.settings)
+        policy: Policy = kept["_ext_session_policy"]
         return policy
 
     @classmethod
@@ -66,14 +68,13 @@ class Policy:
         if not isinstance(store, SessionStore):
             raise ConfigurationError(f"the setting 'session_store' must be a store, not {store!r}")
         name = settings.get("session_cookie_name", "session")
-        if not isinstance(name, str) or not _COOKIE_NAME.fullmatch(name):
+        if not isinstance(name, str) or not _is_cookie_name(name):
             raise ConfigurationError(f"the setting 'session_cookie_name' is no name: {name!r}")
+        if name == settings.get("xsrf_cookie_name", "_xsrf"):
+            raise ConfigurationError("the setting 'session_cookie_name' is the XSRF cookie's name")
         idle = _seconds(settings, "session_idle_timeout", IDLE_TIMEOUT)
         lifetime = _seconds(settings, "session_lifetime", LIFETIME)
         return cls(store, name, Lifetimes(idle, lifetime), _cookie_kwargs(settings))
-
-
-_policies: WeakKeyDictionary[Application, Policy] = WeakKeyDictionary()
 
 
 class SessionMixin(LifecycleMixin):
@@ -99,6 +100,7 @@ class SessionMixin(LifecycleMixin):
         :raises SessionNotLoaded: where ``prepare`` has not loaded it.
         """
         if self._ext_session is not None:
+            self._ext_session.sealed = self._ext_sent
             return self._ext_session
         if self._ext_session_error is not None:
             raise self._ext_session_error
@@ -141,34 +143,48 @@ class SessionMixin(LifecycleMixin):
         session = self._ext_session
         if session is None:
             return None
-        if session.touched:
+        if session.touched and not self._ext_sent:
             self.add_header("Vary", "Cookie")
+        session.sealed = self._ext_sent
         return self._ext_store_session(session) if session.save_due() else None
 
     async def _ext_store_session(self, session: Session) -> None:
-        await session.save()
-        if session.cookie_due:
-            self._ext_set_cookie(session)
+        try:
+            await session.save()
+        finally:
+            # Also when it failed half-way: the client must not be left with an id that has ended.
+            if session.cookie_due and not session.sealed:
+                self._ext_set_cookie(session)
+            session.cookie_due = False
 
     def _ext_set_cookie(self, session: Session) -> None:
         policy = Policy.of(self.application)
+        secure = self.request.protocol == "https"
+        kwargs: dict[str, Any] = {"httponly": True, "samesite": "Lax", "secure": secure}
+        kwargs |= policy.cookie_kwargs
         if session.id is None:
-            where = {key: policy.cookie_kwargs.get(key) for key in ("domain", "path")}
-            self.clear_cookie(policy.cookie_name, **{k: v for k, v in where.items() if v})
+            self.clear_cookie(policy.cookie_name, **kwargs)
         else:
-            kwargs: dict[str, Any] = {"httponly": True, "samesite": "Lax"} | dict(
-                policy.cookie_kwargs
-            )
-            kwargs.setdefault("secure", self.request.protocol == "https")
             max_age = max(1, round(session.expires_in()))
             self.set_cookie(policy.cookie_name, session.id, max_age=max_age, **kwargs)
         self.add_header("Cache-Control", "private")
 
 
+def _is_cookie_name(name: str) -> bool:
+    try:
+        SimpleCookie()[name] = ""
+    except CookieError:
+        return False
+    return True
+
+
 def _seconds(settings: Mapping[str, Any], name: str, default: float) -> float:
     value = settings.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise ConfigurationError(f"the setting {name!r} must be seconds above 0, not {value!r}")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value <= LONGEST:
+        raise ConfigurationError(
+            f"the setting {name!r} must be seconds, from above 0 to ten years, not {value!r}"
+        )
     return float(value)
 
 
@@ -177,9 +193,12 @@ def _cookie_kwargs(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     kwargs = settings.get("session_cookie_kwargs", {})
     if not isinstance(kwargs, Mapping):
         raise ConfigurationError(f"{where} must be a dict, not {kwargs!r}")
-    for name in kwargs:
+    for name, value in kwargs.items():
         if name not in COOKIE_KWARGS:
             raise ConfigurationError(f"{where} has {name!r}, not one of {', '.join(COOKIE_KWARGS)}")
+        right = isinstance(value, COOKIE_KWARGS[name])
+        if not right or (isinstance(value, str) and not _COOKIE_VALUE.fullmatch(value)):
+            raise ConfigurationError(f"{where}: {name} can't be {value!r}")
     samesite = kwargs.get("samesite", "Lax")
     if samesite not in ("Lax", "Strict", "None"):
         raise ConfigurationError(f"{where}: samesite is Lax, Strict or None, not {samesite!r}")

@@ -63,11 +63,17 @@ class RedisStore(SessionStore):
         self._server = RedisServer(server, "RedisStore(server)")
         self._prefix = f"{key_prefix}session:"
 
+    @property
+    def address(self) -> str:
+        """Where the server is, without its password."""
+        return self._server.name
+
     async def load(self, key: str) -> Record | None:
         """Ask for the whole hash."""
         async with self._answering() as redis:
             held = await redis.hgetall(self._prefix + key)
-        return _record({_text(name): _text(value) for name, value in held.items()})
+            texts = {_text(name): _text(value) for name, value in held.items()}
+        return _record(texts)
 
     async def create(self, key: str, record: Record, ttl: float) -> None:
         """Write the whole hash."""
@@ -110,6 +116,8 @@ class RedisStore(SessionStore):
         try:
             async with self._server.answering() as redis:
                 yield redis
+        except UnicodeDecodeError as exc:
+            raise SessionCorrupt(f"a record is no text: {exc}") from exc
         except (TimeoutError, exceptions.TimeoutError) as exc:
             raise StoreTimeout(f"Redis at {self._server.name} did not answer in time") from exc
         except (exceptions.RedisError, OSError) as exc:

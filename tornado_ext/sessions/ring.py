@@ -20,9 +20,13 @@ class Ring:
         """
         uhashring = require("uhashring", "redis")
         names = list(nodes)
-        weights = weights or {}
+        weights = {} if weights is None else weights
+        if not isinstance(weights, Mapping):
+            raise ConfigurationError(f"weights must map names to whole numbers, not {weights!r}")
         if not names:
             raise ConfigurationError("nodes must name one node at least")
+        if not all(isinstance(name, str) and name for name in names):
+            raise ConfigurationError(f"nodes must have strings for names, not {names!r}")
         for name, weight in weights.items():
             if name not in names:
                 raise ConfigurationError(f"weights has {name!r}, which is none of the nodes")

@@ -1,19 +1,28 @@
 """One session: a mapping of JSON values that knows what changed, and how to store it."""
 
+import asyncio
 import hashlib
 import json
 import secrets
 import time
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from tornado_ext.sessions.errors import SessionCorrupt, SessionGone, SessionValueError
+from tornado_ext.sessions.errors import (
+    CookieSent,
+    SessionCorrupt,
+    SessionGone,
+    SessionValueError,
+)
 from tornado_ext.sessions.store import Record, SessionStore
 
 ID_BYTES = 32
 REPLACED_FOR = 60  # seconds for which requests under way may still bring a replaced id
 FLASH = "_flash:"  # prefix of the fields that hold flash messages, one each
+
+_flashes = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +36,10 @@ class Lifetimes:
         """Return for how long a session seen ``now`` may be kept."""
         return min(self.idle, created_at + self.absolute - now)
 
-    @property
-    def renewal_interval(self) -> float:
-        """After how long a request that changes nothing should renew the expiry all the same."""
-        return max(self.idle / 10, 60)
+    def renewal_due(self, seen_at: float, now: float) -> bool:
+        """Tell whether a request that changes nothing should renew the expiry all the same."""
+        interval = min(max(self.idle / 10, 60), self.idle / 2)
+        return not 0 <= now - seen_at < interval  # a clock may have been put back
 
 
 class Session(MutableMapping[str, Any]):
@@ -43,31 +52,37 @@ class Session(MutableMapping[str, Any]):
         """Make an empty session, which gets an id when it is first stored with something in it."""
         self._store = store
         self._lifetimes = lifetimes
+        self._saving = asyncio.Lock()
+        self._changes_of_id = 0  # login(), logout() and regenerate() calls
+        self._ended: list[str] = []  # keys of records that logout() has to delete
+        self._tombstone = False  # the id that came in is replaced: this request may only read
         self.touched = False  # it was looked at or changed
         self.cookie_due = False  # an id was made or ended here, which the client has to be told
-        self._tombstone = False  # the id that came in is replaced: this request may only read
-        self._ended: str | None = None  # key of the record that logout() has to delete
+        self.sealed = False  # the response's headers have left, and no cookie can
         self._clear()
 
     def _clear(self) -> None:
         self.id: str | None = None
         self._key = ""
+        self._replaced = ""  # key of the record whose place this one takes, until it is ended
+        self._known: dict[str, str] = {}  # what that one held when it was loaded
+        self._unsure = False  # an attempt to end it got no answer, and may have done it
+        self._replacing = False  # a new id is wanted
         self._created_at = self._seen_at = time.time()
         self._user_id: str | None = None
         self._texts: dict[str, str] = {}  # as stored
         self._values: dict[str, Any] = {}
         self._suspects: set[str] = set()  # keys whose value may differ from its stored text
-        self._replacing = False
 
     async def load(self, session_id: str) -> None:
-        """Take on the record of ``session_id``; stay empty if there is none.
+        """Take on the record of ``session_id``; be empty if there is none.
 
-        :raises StoreUnavailable: if the store does not answer.
+        :raises StoreUnavailable: if the store does not answer; nothing has changed here then.
         :raises SessionCorrupt: if the record can't be decoded; it stays where it is.
         """
         key = key_of(session_id)
         record = await self._store.load(key)
-        self._clear()  # not before: a store that is away leaves the session as it was
+        self._clear()
         if record is None:
             return
         if record.replaced:
@@ -89,8 +104,12 @@ class Session(MutableMapping[str, Any]):
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if not isinstance(key, str):
-            raise SessionValueError(f"a session's keys are strings, not {key!r}")
+        _check_text("a session's key", key)
+        if key.startswith(FLASH):
+            raise SessionValueError(f"session[{key!r}]: keys in {FLASH!r} are flash()'s own")
+        self._set(key, value)
+
+    def _set(self, key: str, value: Any) -> None:
         self.touched = True
         self._values[key] = value
         self._suspects.add(key)
@@ -111,6 +130,11 @@ class Session(MutableMapping[str, Any]):
         self.touched = True
         return key in self._values
 
+    def clear(self) -> None:
+        """Delete every key; flash messages stay, and so does the session."""
+        for key in self:
+            del self[key]
+
     def __repr__(self) -> str:
         return f"<Session of user {self._user_id!r} with {sorted(self._values)}>"
 
@@ -124,9 +148,10 @@ class Session(MutableMapping[str, Any]):
     @property
     def modified(self) -> bool:
         """True if there is something that the store does not have yet."""
-        return (
-            self._ended is not None
+        return bool(
+            self._ended
             or self._replacing
+            or self._replaced
             or (self.id is None and self._user_id is not None)
             or any(self._changes())
         )
@@ -153,14 +178,28 @@ class Session(MutableMapping[str, Any]):
 
         Requests under way with the old id may still read; if they change the session, they get
         `SessionGone`.
+
+        :raises CookieSent: after the response's headers have left, and in a WebSocket.
         """
+        self._refuse_if_sealed()
         self.touched = True
+        self._changes_of_id += 1
         self._replacing = self.id is not None
 
     def login(self, user_id: str | int) -> None:
-        """Tie it to ``str(user_id)``, under a new id and with a new lifetime."""
-        if not isinstance(user_id, (str, int)) or user_id == "":
+        """Tie it to ``str(user_id)``, under a new id and with a new lifetime.
+
+        What a visitor had in it he keeps; what another user had in it is dropped. A handler's
+        ``current_user`` stays what it was, if it was asked for before: Tornado keeps it.
+
+        :raises CookieSent: after the response's headers have left, and in a WebSocket.
+        """
+        if isinstance(user_id, bool) or not isinstance(user_id, (str, int)) or user_id == "":
             raise SessionValueError(f"user_id must be a string or a number, not {user_id!r}")
+        _check_text("user_id", str(user_id))
+        self._refuse_if_sealed()
+        if self._user_id not in (None, str(user_id)):
+            self.logout()
         self.regenerate()
         self._user_id = str(user_id)
         self._created_at = time.time()
@@ -173,15 +212,21 @@ class Session(MutableMapping[str, Any]):
         self.touched = True
         if self._tombstone:
             raise SessionGone("this session's id was replaced by another request")
-        if self.id is not None:
-            self._ended = self._key
+        self._changes_of_id += 1
+        self._ended += [key for key in (self._key, self._replaced) if key]
         self._clear()
+
+    def _refuse_if_sealed(self) -> None:
+        if self.sealed:
+            raise CookieSent("the response's headers have left: no new session cookie can be sent")
 
     # Flash messages.
 
     def flash(self, message: Any) -> None:
         """Keep a JSON value for the next page that shows messages."""
-        self[f"{FLASH}{time.time_ns():020}:{secrets.token_hex(4)}"] = message
+        # A field for each, so that requests at the same time don't overwrite one another's.
+        order = f"{time.time_ns():020}-{next(_flashes):010}-{secrets.token_hex(4)}"
+        self._set(FLASH + order, message)
 
     async def pop_flashes(self) -> list[Any]:
         """Return the messages that were not shown yet, oldest first, and drop them."""
@@ -196,83 +241,120 @@ class Session(MutableMapping[str, Any]):
 
         :raises SessionGone: if it was ended by another request meanwhile. Nothing is stored.
         :raises SessionValueError: if a value is no JSON.
+        :raises CookieSent: if it would be stored for the first time, and no cookie can be sent.
         :raises StoreUnavailable: if the store does not answer. Nothing is known to be stored.
         """
-        changed, deleted = self._changes()
-        if self._tombstone and (changed or self._user_id is not None):
-            raise SessionGone("this session's id was replaced by another request")
-        if self._ended is not None:
-            await self._delete(self._ended)
-        now = time.time()
-        ttl = self._lifetimes.ttl(self._created_at, now)
-        new = self.id is None and (changed or self._user_id is not None)
-        if new or self._replacing:
-            await self._create(now, ttl)
-        elif self.id is not None and (changed or deleted or self._renewal_due(now)):
-            kept = await self._store.save(self._key, changed, deleted, seen_at=now, ttl=ttl)
-            if not kept and (changed or deleted):
-                raise SessionGone("this session was ended by another request")
-            self._texts.update(changed)
-            for name in deleted:
-                del self._texts[name]
-            self._seen_at = now
+        async with self._saving:
+            await self._save()
 
     def save_due(self) -> bool:
-        """Tell whether `save` has anything to do."""
-        return self.modified or (self.id is not None and self._renewal_due(time.time()))
+        """Tell whether there is something to store, or to tell the client."""
+        return (
+            self.cookie_due
+            or self.modified
+            or (self.id is not None and self._lifetimes.renewal_due(self._seen_at, time.time()))
+        )
 
     async def reload(self) -> None:
         """Take on what the store has by now; what was changed here and not saved is lost.
 
         :raises SessionGone: if it has ended meanwhile.
         """
-        session_id = self.id
-        if session_id is None:
+        async with self._saving:
+            if self.id is None:
+                return
+            await self.load(self.id)
+            if self.id is None:
+                raise SessionGone("this session was ended by another request")
+
+    async def _save(self) -> None:
+        changed, deleted = self._changes()
+        if self._tombstone and (changed or self._user_id is not None):
+            raise SessionGone("this session's id was replaced by another request")
+        while self._ended:
+            await self._end(self._ended[0])
+        if self._replaced:
+            await self._end_replaced()
+        now = time.time()
+        ttl = self._lifetimes.ttl(self._created_at, now)
+        if self._replacing or (self.id is None and (changed or self._user_id is not None)):
+            await self._create(now, ttl)
+        elif self.id is None:
             return
-        await self.load(session_id)
-        if self.id is None:
+        elif changed or deleted or self._lifetimes.renewal_due(self._seen_at, now):
+            await self._store_changes(changed, deleted, now, ttl)
+
+    async def _store_changes(
+        self, changed: dict[str, str], deleted: list[str], now: float, ttl: float
+    ) -> None:
+        texts = self._texts
+        kept = await self._store.save(self._key, changed, deleted, seen_at=now, ttl=ttl)
+        if not kept and (changed or deleted):
             raise SessionGone("this session was ended by another request")
+        texts.update(changed)
+        for name in deleted:
+            texts.pop(name, None)
+        self._seen_at = now
 
     async def _create(self, now: float, ttl: float) -> None:
-        """Store everything under a new id; only then, with `_replacing`, is the old one ended."""
+        """Store everything under a new id; only then is the old one ended."""
+        self._refuse_if_sealed()
+        changes_of_id = self._changes_of_id
         session_id = secrets.token_urlsafe(ID_BYTES)
-        key = key_of(session_id)
         texts = {name: _encode(name, value) for name, value in self._values.items()}
         record = Record(dict(texts), self._created_at, now, self._user_id)
-        await self._store.create(key, record, ttl)
-        if self._replacing:
-            missed, gone = await self._end_replaced(key, texts)
-            if missed or gone:
-                await self._store.save(key, missed, gone, seen_at=now, ttl=ttl)
-            self._replacing = False
-        self.id, self._key, self.cookie_due = session_id, key, True
-        self._texts, self._seen_at = texts, now
+        await self._store.create(key_of(session_id), record, ttl)
+        if changes_of_id != self._changes_of_id:  # by the handler, while this waited
+            self._ended.append(key_of(session_id))
+            await self._save()
+            return
+        # From here on the client gets the new id, whatever becomes of the old one.
+        self._replaced, self._replacing = self._key, False
+        self._known, self._texts = self._texts, texts
+        self.id, self._key, self._seen_at = session_id, key_of(session_id), now
+        self.cookie_due = True
+        if self._replaced:
+            await self._end_replaced()
 
-    async def _end_replaced(
-        self, new_key: str, texts: dict[str, str]
-    ) -> tuple[dict[str, str], list[str]]:
-        """End the old record; return what others set and deleted in it since it was loaded."""
-        final = await self._store.delete(self._key, replaced_for=REPLACED_FOR)
-        if final is None or final.replaced:
-            await self._store.delete(new_key)
+    async def _end_replaced(self) -> None:
+        """End the old record, and bring along what others stored in it since it was loaded."""
+        retried, self._unsure = self._unsure, True
+        final = await self._store.delete(self._replaced, replaced_for=REPLACED_FOR)
+        self._unsure = False
+        if final is None or (final.replaced and not retried):
+            key = self._key
+            self._clear()
+            self.cookie_due = False
+            await self._store.delete(key)
             raise SessionGone("this session was ended by another request")
-        untouched = {name for name, text in self._texts.items() if texts.get(name) == text}
-        ours = (self._texts.keys() | texts.keys()) - untouched  # set or deleted by this request
-        missed = {
-            name: text
-            for name, text in final.fields.items()
-            if name not in ours and text != self._texts.get(name)
-        }
-        return missed, [name for name in untouched if name not in final.fields]
+        self._replaced = ""
+        if not final.replaced:
+            self._carry_over(final.fields)
+            changed, deleted = self._changes()
+            if changed or deleted:
+                ttl = self._lifetimes.ttl(self._created_at, self._seen_at)
+                await self._store_changes(changed, deleted, self._seen_at, ttl)
 
-    async def _delete(self, key: str) -> None:
+    def _carry_over(self, final: dict[str, str]) -> None:
+        untouched = {name for name, text in self._known.items() if self._texts.get(name) == text}
+        ours = (self._known.keys() | self._texts.keys()) - untouched
+        others = {
+            name: text
+            for name, text in final.items()
+            if name not in ours and text != self._known.get(name)
+        }
+        self._values.update(_decode(others))
+        gone = untouched - final.keys()
+        for name in gone:
+            self._values.pop(name, None)
+        self._suspects |= others.keys() | gone
+
+    async def _end(self, key: str) -> None:
         held = await self._store.delete(key)
         if held is not None and held.replaced:
             raise SessionGone("this session's id was replaced by another request")
-        self._ended, self.cookie_due = None, True
-
-    def _renewal_due(self, now: float) -> bool:
-        return now - self._seen_at >= self._lifetimes.renewal_interval
+        self._ended.remove(key)
+        self.cookie_due = True
 
     def _changes(self) -> tuple[dict[str, str], list[str]]:
         """Return what would be stored, as JSON text by key, and the keys to delete."""
@@ -287,6 +369,16 @@ class Session(MutableMapping[str, Any]):
 def key_of(session_id: str) -> str:
     """Return the key under which a store keeps ``session_id``: its SHA-256, in hexadecimal."""
     return hashlib.sha256(session_id.encode()).hexdigest()
+
+
+def _check_text(what: str, text: object) -> None:
+    """Refuse what can't be stored as text: no string, or one with half a surrogate pair."""
+    if not isinstance(text, str):
+        raise SessionValueError(f"{what} must be a string, not {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise SessionValueError(f"{what} is no text: {text!r}") from exc
 
 
 def _encode(key: str, value: Any) -> str:

@@ -30,16 +30,19 @@ class ShardedRedisStore(SessionStore):
         """
         if not isinstance(nodes, Mapping):
             raise ConfigurationError(f"nodes must map names to Redis URLs, not {nodes!r}")
+        self._ring = Ring(nodes, weights)
+        self._shards: dict[str, RedisStore] = {}
         addresses: dict[str, str] = {}
         for name, url in nodes.items():
-            if url in addresses:
+            try:
+                shard = self._shards[name] = RedisStore(url, key_prefix=key_prefix)
+            except ConfigurationError as exc:
+                raise ConfigurationError(f"nodes[{name!r}]: {exc}") from exc
+            if (other := addresses.setdefault(shard.address, name)) != name:
                 raise ConfigurationError(
-                    f"nodes {addresses[url]!r} and {name!r} have the same address: "
+                    f"nodes {other!r} and {name!r} have the same address, {shard.address}: "
                     "give more to one server by its weight"
                 )
-            addresses[url] = name
-        self._ring = Ring(nodes, weights)
-        self._shards = {name: RedisStore(url, key_prefix=key_prefix) for name, url in nodes.items()}
 
     def owner(self, key: str) -> str:
         """Return the name of the node that keeps the record of ``key``."""

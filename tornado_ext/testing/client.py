@@ -81,9 +81,11 @@ class Client:
         url = urljoin(self.base_url, path)
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._send(method, url, body, headers)
-            if not follow_redirects or response.code not in (301, 302, 303, 307, 308):
+            target = response.headers.get("Location")
+            redirected = response.code in (301, 302, 303, 307, 308) and target is not None
+            if not follow_redirects or not redirected:
                 return response
-            url = urljoin(url, response.headers["Location"])
+            url = urljoin(url, target)
             if response.code < 307 and method not in SAFE_METHODS:
                 method, body, headers = "GET", None, None
         raise TooManyRedirects(

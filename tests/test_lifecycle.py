@@ -5,6 +5,7 @@ reply that has the header once has waited for the work and was composed after it
 """
 
 import asyncio
+import gc
 import gzip
 import logging
 from collections.abc import Callable, Iterator
@@ -659,6 +660,98 @@ async def test_uncaught_exception_is_a_500_that_waited(fetch: Fetch, saving: Sav
     response = await fetch("/error")
     assert (response.code, response.body) == (500, error_page("500: Internal Server Error"))
     assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
+async def test_cancelled_work_gives_an_error_page(fetch: Fetch, saving: Saving) -> None:
+    saving.fail_with = asyncio.CancelledError()  # type: ignore[assignment]
+    response = await fetch("/sync")
+    assert (response.code, response.body) == (500, error_page("500: Internal Server Error"))
+    assert saving.finished == 1
+
+
+@pytest.mark.gen_test
+async def test_log_exception_that_raises_still_gives_an_error_page(
+    app: Application, fetch: Fetch, saving: Saving, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unloggable(RaiseHTTPError):
+        def log_exception(self, *args: Any) -> None:
+            raise ZeroDivisionError
+
+    app.add_handlers(".*", [("/unloggable", Unloggable)])
+    saving.fail_with = Unavailable("the store did not answer")
+    assert (await fetch("/unloggable")).code == 503
+    assert "Error in exception logger" in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_on_finish_that_raises_leaves_the_reply_alone(
+    app: Application, fetch: Fetch, saving: Saving, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(SyncGet):
+        def on_finish(self) -> None:
+            raise ZeroDivisionError
+
+    app.add_handlers(".*", [("/broken", Broken)])
+    response = await fetch("/broken")
+    assert (response.code, response.body) == (200, b"hello")
+    assert_saved_once(response, saving)
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("method", ["REQUEST", "APPLICATION", "SETTINGS"])
+async def test_method_that_is_an_attribute_of_the_handler_harms_nothing(
+    fetch: Fetch, saving: Saving, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    response = await fetch("/sync", method=method, allow_nonstandard_methods=True)
+    assert response.code == 405
+    assert_saved_once(response, saving)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+# Response hooks may write, and not send.
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("path", ["/sync", "/flush"])
+async def test_hook_that_flushes_is_an_error_that_says_so(
+    app: Application,
+    fetch: Fetch,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    waits: bool,
+) -> None:
+    class Flushing(Middleware):
+        def process_response(self, handler: RequestHandler) -> Any:
+            async def flush_later() -> None:
+                await handler.flush()
+
+            return flush_later() if waits else handler.flush()
+
+    app.settings["middleware"].append(Flushing())
+    assert (await fetch(path)).code == 500
+    assert "a response hook may write(), but not flush() or finish()" in caplog.text
+
+
+# Handlers are freed without a collection.
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/sync", "/async", "/redirect", "/flush-awaited"])
+async def test_handler_is_no_reference_cycle(fetch: Fetch, path: str) -> None:
+    await fetch(path)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await fetch(path)
+        await asyncio.sleep(0.01)
+        alive = [item for item in gc.get_objects() if isinstance(item, ROUTES[path])]
+    finally:
+        gc.enable()
+    assert alive == []
 
 
 # WebSockets: the work comes before the upgrade.

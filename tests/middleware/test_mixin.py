@@ -207,6 +207,36 @@ async def test_exception_hook_that_finishes_has_handled_it(
 
 
 @pytest.mark.gen_test
+async def test_exception_hook_that_raises_leaves_its_error_to_the_hooks_outside(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Broken(Tracing):
+        def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+            raise ZeroDivisionError
+
+    add(app, "/", [Tracing("a"), Broken("b")], [], Failing)
+    assert (await get("/")).code == 500
+    assert log[2:5] == ["a ZeroDivisionError", "b response", "a response"]
+
+
+@pytest.mark.gen_test
+async def test_failed_save_is_offered_to_every_exception_hook(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Unsaved(Handler):
+        def _ext_save_session(self) -> None:
+            if "verb" in log:
+                log.remove("verb")
+                raise ZeroDivisionError
+
+    add(app, "/", [Tracing("a")], [Tracing("b")], Unsaved)
+    assert (await get("/")).code == 500
+    assert [line for line in log if "ZeroDivisionError" in line] == [
+        *["b ZeroDivisionError", "a ZeroDivisionError"]
+    ]
+
+
+@pytest.mark.gen_test
 @pytest.mark.parametrize("delay", [False, True])
 async def test_response_hook_that_raises_gives_a_500_and_the_hooks_outside_still_run(
     app: Application, get: Fetch, log: Log, delay: bool
@@ -291,6 +321,22 @@ async def test_prepare_without_super_is_an_error_that_says_so(
     assert "has not awaited super().prepare()" in caplog.text
 
 
+class Helping(Middleware):
+    def process_body(self) -> None:
+        """A helper of one's own, whatever it is called."""
+
+    def process_request(self, handler: RequestHandler) -> None:
+        self.process_body()
+
+
+def test_helper_that_is_called_like_a_hook_is_let_be() -> None:
+    Handler._ext_check(Application(middleware=[Helping()]))
+
+
+class NoMethod:
+    process_request = None
+
+
 class Misspelt:
     def process_respones(self, handler: RequestHandler) -> None:
         raise AssertionError
@@ -302,6 +348,7 @@ class Misspelt:
         ("Timing", "the setting 'middleware' must be a list of middleware, not 'Timing'"),
         ([Tracing], "the setting 'middleware' has the class Tracing: give an instance, Tracing()"),
         ([Misspelt()], "has process_respones: is it process_response?"),
+        ([NoMethod()], "has process_request, which is no method"),
         ([object()], "has none of process_request"),
     ],
 )

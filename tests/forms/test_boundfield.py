@@ -1,5 +1,6 @@
 """A field as HTML, read back with an HTML parser: exactly the elements that were meant."""
 
+import re
 from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
@@ -205,6 +206,10 @@ async def test_what_was_sent_is_kept_after_an_error() -> None:
         assert control(await invalid(field, EVIL)).get("value") == EVIL_SHOWN
 
 
+def test_what_cannot_be_written_can_be_shown_by_a_template_too() -> None:
+    assert bind(StringField(), "a\ud800\0b").value == "a\ufffd\ufffdb"
+
+
 def test_a_repeated_value_shows_the_first() -> None:
     assert bind(StringField(), "a", "b").value == "a"
 
@@ -215,6 +220,7 @@ async def test_a_password_is_never_sent_back() -> None:
         PasswordField(initial="secret0"),
         PasswordField(min_length=50, attrs={"autocomplete": "off"}),
         StringField(min_length=50, widget=Input("password")),
+        StringField(min_length=50, widget=Input("Password")),
         PasswordField(min_length=50, widget=Input("text")),
     ):
         assert (
@@ -232,10 +238,19 @@ def test_a_widget_of_ones_own_gets_the_attributes_and_the_field() -> None:
     assert (element.tag, element.get("max"), element.get("title")) == ("meter", "5", "3")
 
 
-@pytest.mark.parametrize("name", ["_x", "_xsrf", "näme"])
-def test_a_name_that_cannot_be_sent_is_refused(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name!r} can't be the name of a field"):
+@pytest.mark.parametrize(
+    "name", ["_x", "_xsrf", "näme", "", "1a", "a b", "a\n", "a'", 'a"><script>alert(1)</script>']
+)
+def test_a_name_that_cannot_be_sent_or_could_break_out_is_refused(name: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=re.escape(f"{name!r} can't be the name of a field")
+    ):
         type("Bad", (Form,), {name: StringField()})
+
+
+def test_a_name_may_have_hyphens_and_digits() -> None:
+    form = type("Hyphens", (Form,), {"user-name_2": StringField()})()
+    assert control(form["user-name_2"]).get("name") == "user-name_2"
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
 """A field in a form: under a name (`NamedField`), and with the value of one form (`BoundField`)."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms.fields import Field
 from tornado_ext.forms.messages import Message
-from tornado_ext.forms.widgets import attributes_to_html, to_html
+from tornado_ext.forms.widgets import attributes_to_html, to_html, writable
 
 if TYPE_CHECKING:
     from tornado_ext.forms.form import Form
+
+# It becomes part of ids. Tornado reads the names in a query as Latin-1, and "_xsrf" is taken.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 _Attrs: TypeAlias = dict[str, str | int | bool | None]
 
@@ -21,10 +25,10 @@ class NamedField:
     """
 
     def __init__(self, name: str, field: Field[Any], hook: str | None) -> None:
-        if not name.isascii() or name.startswith("_"):
-            # Tornado reads the names in a query as Latin-1, and "_xsrf" is taken.
+        if not _NAME.fullmatch(name):
             raise ConfigurationError(
-                f"{name!r} can't be the name of a field: it must be ASCII without a leading _"
+                f"{name!r} can't be the name of a field: it must be ASCII letters, "
+                "digits, _ and -, the first a letter"
             )
         self.name: Final = name
         self.field: Final = field
@@ -83,8 +87,11 @@ class BoundField:
 
     @property
     def value(self) -> str:
-        """Return the text that the control shows: what was sent, else the initial value."""
-        return self._named.field.to_text(self._form.shown_value(self._named.name))
+        """Return the text that the control shows: what was sent, else the initial value.
+
+        U+FFFD stands for what HTML or UTF-8 can't hold.
+        """
+        return writable(self._named.field.to_text(self._form.shown_value(self._named.name)))
 
     def render(self) -> str:
         """Return label, control, help and errors, in a ``<div class="field">``."""

@@ -16,14 +16,19 @@ from tornado_ext.forms.validators import Attrs
 if TYPE_CHECKING:
     from tornado_ext.forms.boundfield import BoundField
 
-# What HTML can't hold, or UTF-8 can't: U+FFFD is written in its place.
+# What HTML can't hold, or UTF-8 can't.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _ATTRIBUTE = re.compile(r"[A-Za-z_:@][A-Za-z0-9_:.@-]*")
 
 
+def writable(text: str) -> str:
+    """Put U+FFFD in place of what HTML or UTF-8 can't hold."""
+    return _UNWRITABLE.sub("\ufffd", text)
+
+
 def to_html(text: str) -> str:
     """Escape text for a place between tags or inside a quoted attribute."""
-    return escape(_UNWRITABLE.sub("\ufffd", text))
+    return escape(writable(text))
 
 
 def attributes_to_html(attrs: Attrs) -> str:
@@ -63,7 +68,7 @@ class Input(Widget):
     type: str = "text"
 
     def render(self, field: "BoundField", attrs: str) -> str:
-        if self.type == "password":
+        if self.type.lower() == "password":
             return f'<input type="password"{attrs}>'
         return f'<input type="{to_html(self.type)}"{attrs} value="{to_html(field.value)}">'
 

@@ -90,6 +90,7 @@ def test_every_module_imports_with_tornado_alone(python: Path) -> None:
         ("sessions.redis", "RedisStore('redis://127.0.0.1')", "redis"),
         ("sessions.sharded", "ShardedRedisStore({'a': 'redis://127.0.0.1'})", "redis"),
         ("rooms", "RedisBus('redis://127.0.0.1')", "redis"),
+        ("middleware", "RateLimit(1, redis='redis://127.0.0.1', name='x')", "redis"),
         ("mysql", "Database('mysql://u:p@127.0.0.1/d')", "mysql"),
         ("mysql", "Database('mysql+tornado://u:p@127.0.0.1/d')", "tornado-mysql"),
     ],

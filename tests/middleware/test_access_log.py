@@ -1,5 +1,6 @@
 """The access log: one line of JSON for each request, whatever the client sends."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
@@ -151,6 +152,35 @@ async def test_request_that_fails_is_logged(
     await fetch(path, method=method, body="" if method == "POST" else None)
     line = entry()
     assert (line["method"], line["path"], line["status"]) == (method, path, status)
+
+
+@pytest.mark.gen_test
+async def test_request_whose_client_went_away_is_logged(
+    app: Application,
+    http_server: HTTPServer,
+    http_port: int,
+    stream: StringIO,
+    entry: Callable[[], dict[str, Any]],
+) -> None:
+    left = asyncio.Event()
+
+    class Waiting(Handler):
+        async def get(self) -> None:
+            await left.wait()
+
+        def on_connection_close(self) -> None:
+            super().on_connection_close()
+            left.set()
+
+    app.add_handlers(".*", [("/waiting", Waiting)])
+    raw: IOStream = await TCPClient().connect("127.0.0.1", http_port)
+    await raw.write(b"GET /waiting HTTP/1.1\r\nHost: x\r\nX-Request-ID: edge-1\r\n\r\n")
+    await asyncio.sleep(0.05)
+    raw.close()
+    async with asyncio.timeout(2):
+        while not stream.getvalue():
+            await asyncio.sleep(0.001)
+    assert (entry()["path"], entry()["request_id"]) == ("/waiting", "edge-1")
 
 
 @pytest.mark.gen_test

@@ -360,7 +360,7 @@ async def test_limits_of_different_names_do_not_share(
 
 
 @pytest.mark.gen_test
-async def test_redis_has_neither_addresses_nor_keys_for_ever(
+async def test_counter_in_redis_has_a_short_name_and_expires(
     limit: Limit, redis_url: str, status: Status
 ) -> None:
     limit(2, 100, redis=redis_url, name="shop:login")

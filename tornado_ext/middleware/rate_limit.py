@@ -191,7 +191,7 @@ def _user(handler: RequestHandler) -> str | int | None:
 
 
 def _digest(key: str) -> str:
-    # Short, whatever a client made it of, and no list of addresses for who reads Redis.
+    # Short, whatever a client made the key of.
     return blake2b(key.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 

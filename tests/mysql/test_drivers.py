@@ -37,6 +37,7 @@ gen_test = pytest.mark.gen_test
 
 MakeDatabase = Callable[..., Database]
 
+PACKET = 2**24 - 1  # bytes, the most that one holds
 LIBRARY = {"mysql": "asyncmy.connection", "mysql+tornado": "tornado_mysql.connections"}
 
 
@@ -123,6 +124,22 @@ async def test_a_statement_of_several_packets_comes_through(db: Database) -> Non
     text = "é" * 2**21  # 4 MiB, in hexadecimal 8
 
     assert await db.fetch_value("SELECT %s", text) == text
+
+
+@gen_test
+async def test_a_value_longer_than_a_packet_comes_through(
+    db: Database, url: str, make_db: MakeDatabase
+) -> None:
+    await db.execute("SET GLOBAL max_allowed_packet = 67108864")
+    later = make_db(url, max_size=1)
+    try:
+        for length in (PACKET - 4, PACKET + 1, 2 * PACKET + 2):  # the first fills one to the brim
+            rows = await later.fetch_all("SELECT REPEAT('a', %s) v UNION ALL SELECT 'b'", length)
+
+            assert [len(row.v) for row in rows] == [length, 1]
+            assert await later.fetch_value("SELECT 1") == 1
+    finally:
+        await db.execute("SET GLOBAL max_allowed_packet = DEFAULT")
 
 
 # Queries -----------------------------------------------------------------------------------------

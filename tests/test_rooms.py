@@ -329,6 +329,20 @@ class TestLocalBus(BusSuite):
     def bus(self) -> LocalBus:
         return LocalBus()
 
+    @pytest.mark.gen_test
+    async def test_on_close_itself_finds_that_the_socket_has_left(self, process: Process) -> None:
+        ann = await process.guest("lobby", "ann")
+        found: asyncio.Queue[list[str]] = asyncio.Queue()
+
+        def on_close() -> None:
+            with pytest.raises(StopIteration) as returned:
+                process.bus.members("lobby").send(None)
+            found.put_nowait(returned.value.value)
+
+        ann.socket.on_close = on_close  # type: ignore[method-assign]
+        ann.client.close()
+        assert await found.get() == []
+
 
 class TestRedisBus(BusSuite):
     @pytest.fixture
@@ -901,7 +915,7 @@ class Proxy:
 
 async def forbid(server: RedisServer, command: str) -> None:
     async with redis.asyncio.Redis.from_url(server.url) as admin:
-        await admin.execute_command("ACL", "SETUSER", "default", f"-{command}")
+        await admin.acl_setuser("default", enabled=True, commands=[f"-{command}"])
 
 
 async def hears_until(guest: Guest, text: str) -> list[str | bytes | None]:

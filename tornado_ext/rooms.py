@@ -6,9 +6,9 @@ that use the same Redis. Rooms keep no history.
 
 import asyncio
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tornado.escape import json_encode, utf8
 from tornado.iostream import IOStream
@@ -139,18 +139,21 @@ class LocalBus:
 
     async def join(self, room: str, socket: RoomMixin, name: str | None = None) -> None:
         """See `RoomMixin.join`."""
-        self._rooms.setdefault(room, {})[socket] = name
+        sockets = self._rooms.setdefault(room, {})
+        before, sockets[socket] = sockets.get(socket), name
+        await self._tell(room, name, before)
 
-    async def leave(self, room: str, socket: RoomMixin) -> None:
-        """See `RoomMixin.leave`."""
+    def leave(self, room: str, socket: RoomMixin) -> Coroutine[Any, Any, None]:
+        """See `RoomMixin.leave`. Here it is done at once; what is awaited is that others know."""
         sockets = self._rooms.get(room, {})
-        sockets.pop(socket, None)
+        name = sockets.pop(socket, None)
         if not sockets:
             self._rooms.pop(room, None)
+        return self._tell(room, name)
 
     def leave_soon(self, room: str, socket: RoomMixin) -> None:
-        """Leave ``room`` in a task, ahead of what is asked of the bus after this."""
-        task = asyncio.ensure_future(self.leave(room, socket))
+        """Leave ``room`` without waiting, ahead of what is asked of the bus after this."""
+        task = asyncio.create_task(self.leave(room, socket))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
@@ -183,6 +186,9 @@ class LocalBus:
         self._joined: dict[str, dict[RoomMixin, str | None]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
+    async def _tell(self, room: str, *names: str | None) -> None:
+        """Override to tell others that ``names`` have come or gone."""
+
     def _names(self, room: str) -> set[str]:
         return {name for name in self._rooms.get(room, {}).values() if name is not None}
 
@@ -208,19 +214,6 @@ class RedisBus(LocalBus):
         self._server = RedisServer(url, "RedisBus: url")
         self._prefix = prefix
         self._heartbeat = heartbeat
-
-    async def join(self, room: str, socket: RoomMixin, name: str | None = None) -> None:
-        """See `RoomMixin.join`."""
-        before = self._rooms.get(room, {}).get(socket)
-        await super().join(room, socket, name)
-        await self._tell(room, name, before)
-
-    async def leave(self, room: str, socket: RoomMixin) -> None:
-        """See `RoomMixin.leave`."""
-        if socket in self._rooms.get(room, {}):
-            name = self._rooms[room][socket]
-            await super().leave(room, socket)
-            await self._tell(room, name)
 
     async def publish(self, room: str, message: Message) -> None:
         """See `RoomMixin.broadcast`."""

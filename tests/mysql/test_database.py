@@ -98,7 +98,7 @@ def test_importing_imports_no_client() -> None:
 @pytest.mark.parametrize(
     ("scheme", "library", "extra"),
     [
-        ("mysql", "asyncmy", "mysql"),
+        ("mysql", "asyncmy.connection", "mysql"),
         ("mysql+tornado", "tornado_mysql.connections", "tornado-mysql"),
     ],
 )

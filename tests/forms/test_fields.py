@@ -1,6 +1,7 @@
 """Each kind of field: what it makes of what was sent, bad input above all."""
 
 import dataclasses
+import enum
 import re
 from collections.abc import Callable
 
@@ -51,6 +52,12 @@ FIELDS: list[Field] = [
     ChoiceField(choices=COLORS),
     ChoiceField(choices=SIZES),
 ]
+
+
+class Color(enum.StrEnum):
+    RED = "r"
+
+
 each_field = pytest.mark.parametrize("field", FIELDS, ids=lambda field: type(field).__name__)
 
 
@@ -264,9 +271,12 @@ async def test_validators_run_in_order_and_stop_at_the_first_that_fails() -> Non
 
 @pytest.mark.gen_test
 async def test_a_validator_that_answers_true_or_false_is_not_taken_for_one_that_passes() -> None:
-    field = StringField(validators=[lambda value: value.isdigit()])
-    with pytest.raises(TypeError, match="await"):
-        await outcome(field, "ann")
+    async def is_digits(value: str) -> bool:
+        return value.isdigit()
+
+    for wrong in (lambda value: value.isdigit(), is_digits):
+        with pytest.raises(ConfigurationError, match=r"must raise ValidationError .*, not bool"):
+            await outcome(StringField(validators=[wrong]), "ann")
 
 
 @pytest.mark.gen_test
@@ -283,6 +293,16 @@ async def test_a_kind_of_ones_own_has_its_own_reading() -> None:
 def test_a_field_cannot_be_changed(field: Field) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         field.required = False
+
+
+@pytest.mark.gen_test
+async def test_choices_that_are_changed_later_do_not_change_the_field() -> None:
+    choices = [[1, "One"]]
+    field = ChoiceField(choices=choices)
+    choices[0][1] = "Uno"
+    choices.append([2, "Two"])
+    assert field.options[1:] == (("1", "One"),)
+    assert await outcome(field, "2") == {"choice"}
 
 
 def test_a_password_has_no_text_to_show() -> None:
@@ -307,6 +327,8 @@ def test_a_password_has_no_text_to_show() -> None:
         (lambda: ChoiceField(choices=[("r",)]), "choices must be a list of"),
         (lambda: ChoiceField(choices=[("r", 1)]), "choices must be a list of"),
         (lambda: ChoiceField(choices=[(None, "x")]), "choices must be a list of"),
+        (lambda: ChoiceField(choices=[(True, "Yes")]), "choices must be a list of"),
+        (lambda: ChoiceField(choices=[(Color.RED, "Red")]), "choices must be a list of"),
         (lambda: ChoiceField(choices=[("1", "a"), (1, "b")]), "choices has the same value twice"),
     ],
 )

@@ -10,6 +10,7 @@ from tornado.web import Application, RequestHandler
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms import (
+    BooleanField,
     Form,
     FormNotValidated,
     IntegerField,
@@ -359,6 +360,41 @@ async def test_a_disabled_field_cannot_be_tampered_with() -> None:
     assert Account({"plan": ["gold!"]}, initial={"plan": "paid"})["plan"].value == "paid"
 
 
+@pytest.mark.gen_test
+async def test_a_disabled_field_without_an_initial_value_is_empty() -> None:
+    class Disabled(Form):
+        text = StringField(disabled=True)
+        answer = BooleanField(disabled=True)
+        number = IntegerField(disabled=True)
+        count = IntegerField(disabled=True, initial=0)
+
+    form = Disabled({"text": "x", "answer": "on", "number": "1"})
+    assert await form.is_valid()
+    assert form.cleaned_data == {"text": "", "answer": False, "number": None, "count": 0}
+
+
+@pytest.mark.parametrize("data", ["name=ann", b"name=ann", [("name", "ann")], 5])
+def test_data_that_is_no_mapping_is_refused_and_not_shown(data: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"must be a mapping .*, not") as caught:
+        RegisterForm(data)
+    assert "ann" not in str(caught.value)
+
+
+@pytest.mark.gen_test
+async def test_clean_may_not_return_anything() -> None:
+    class Plain(RegisterForm):
+        def clean(self) -> dict[str, object]:
+            return self.cleaned_data
+
+    class Async(RegisterForm):
+        async def clean(self) -> dict[str, object]:
+            return self.cleaned_data
+
+    for form in (Plain(GOOD), Async(GOOD)):
+        with pytest.raises(ConfigurationError, match=r"(Plain|Async)\.clean must .*, not dict"):
+            await form.is_valid()
+
+
 def test_initial_values_are_shown_until_something_is_sent() -> None:
     class Profile(Form):
         name = StringField(initial="ann")
@@ -387,6 +423,31 @@ def test_a_subclass_adds_and_replaces_fields_and_leaves_its_base_alone() -> None
     assert Strict.fields["age"].required
     assert list(RegisterForm.fields) == ["username", "password", "age"]
     assert not RegisterForm.fields["age"].required
+
+
+def test_the_nearest_base_decides_as_it_does_for_methods() -> None:
+    class Base(Form):
+        x = StringField()
+
+    class Number(Base):
+        x = IntegerField()
+
+    class Other(Base):
+        y = StringField()
+
+    class Both(Other, Number):
+        pass
+
+    assert list(Both.fields) == ["x", "y"]
+    assert isinstance(Both.fields["x"], IntegerField)
+
+
+def test_fields_of_a_base_that_is_no_form_are_refused() -> None:
+    class Mixin:
+        name = StringField()
+
+    with pytest.raises(ConfigurationError, match=r"Mixin declares fields .* class Mixin\(Form\)"):
+        type("Mixed", (Mixin, Form), {})
 
 
 @pytest.mark.gen_test

@@ -8,6 +8,7 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.web import Application, RequestHandler
 
 from tornado_ext.forms import BooleanField, Form, IntegerField, StringField
+from tornado_ext.forms.submission import Submission
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -63,6 +64,10 @@ def send(http_client: AsyncHTTPClient, base_url: str) -> Sender:
 
 
 ANN = {"name": "Ann", "age": 42, "news": True}
+
+
+def test_what_was_sent_is_not_in_the_repr() -> None:
+    assert "secret" not in repr(Submission({"password": ["secret"]}))
 
 
 @pytest.mark.gen_test

@@ -41,7 +41,8 @@ class Field(ABC, Generic[T]):
     ``initial``: shown by a form that nothing was sent to. ``validators``: run in order, after the
     field's own; the first that fails is the last that runs; none runs for an empty value.
     ``messages``: texts by code, in place of the package's. ``attrs``: more HTML attributes; None
-    takes one away. ``disabled``: what is sent is ignored, the value is the initial one, unchecked.
+    takes one away. ``disabled``: what is sent is ignored, the value is the initial one, unchecked,
+    or else `empty`.
 
     Raises `ConfigurationError` for arguments that can't be right.
     """
@@ -225,8 +226,9 @@ class BooleanField(Field[bool]):
 class ChoiceField(Field[ChoiceT]):
     """Take one of the values of ``choices``, pairs of a value and its label; code ``choice``.
 
-    The values are str or int, and the one chosen comes out with its own type. A choice whose value
-    is "" means that nothing is chosen; if there is none, ``empty_label`` makes one.
+    The values are str or int, no bool and no enum, and the one chosen comes out with its own type.
+    A choice whose value is "" means that nothing is chosen; if there is none, ``empty_label``
+    makes one.
     """
 
     choices: Sequence[tuple[ChoiceT, str]]
@@ -238,8 +240,10 @@ class ChoiceField(Field[ChoiceT]):
         if not _are_choices(self.choices):
             raise ConfigurationError(
                 "choices must be a list of (value, label) pairs, at least one, the value a str or "
-                f"an int and the label a str, not {self.choices!r}"
+                f"an int, no bool and no enum, and the label a str, not {self.choices!r}"
             )
+        # A list of the caller's may change.
+        object.__setattr__(self, "choices", tuple((value, label) for value, label in self.choices))
         if len(self._values) != len(self.choices):
             raise ConfigurationError(f"choices has the same value twice: {self.choices!r}")
 
@@ -275,7 +279,7 @@ def _are_choices(choices: object) -> bool:
     return all(
         isinstance(pair, tuple | list)
         and len(pair) == 2
-        and isinstance(pair[0], str | int)
+        and type(pair[0]) in (str, int)  # str() of a bool or an enum is not its value
         and isinstance(pair[1], str)
         for pair in choices
     )

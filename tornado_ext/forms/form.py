@@ -58,18 +58,21 @@ class Form:
     """
 
     fields: ClassVar[Mapping[str, Field[Any]]] = MappingProxyType({})
+    _declared: ClassVar[Mapping[str, Field[Any]]] = MappingProxyType({})  # by this class itself
     _named: ClassVar[Mapping[str, NamedField]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        cls._declared = _declarations(cls)
+        for name in cls._declared:
+            delattr(cls, name)
         fields: dict[str, Field[Any]] = {}
-        for base in reversed(cls.__mro__[1:]):
-            if issubclass(base, Form):
-                fields |= base.fields
-        for name, value in list(vars(cls).items()):
-            if isinstance(value, Field):
-                fields[name] = value
-                delattr(cls, name)
+        for base in reversed(cls.__mro__):
+            if not issubclass(base, Form) and _declarations(base):
+                raise ConfigurationError(
+                    f"{base.__name__} declares fields and is no form: class {base.__name__}(Form)"
+                )
+            fields |= vars(base).get("_declared", {})
         for name in vars(cls):
             if name.startswith("clean_") and name.removeprefix("clean_") not in fields:
                 raise ConfigurationError(f"{cls.__name__}.{name}: there is no field of that name")
@@ -208,24 +211,24 @@ class Form:
             if submission.error is not None:
                 raise submission.error
             for named in self._named.values():
-                if named.field.disabled:
-                    self.cleaned_data[named.name] = self.shown_value(named.name)
-                else:
-                    await self._check(named, submission)
+                await self._check(named, submission)
             if not self._errors and (outcome := self.clean()) is not None:
-                await outcome
+                await _expect_nothing(outcome, self.clean)
         except ValidationError as error:
             self.add_error(None, error)
 
     async def _check(self, named: NamedField, submission: Submission) -> None:
         name, field = named.name, named.field
+        if field.disabled:
+            initial = self.shown_value(name)
+            self.cleaned_data[name] = field.empty if initial is None else initial
+            return
         try:
             value = _read(name, field, submission)
             if value != field.empty:
                 for rule in named.rules:
-                    # Awaiting a validator's True or False fails, as it should: it says nothing.
                     if (outcome := rule(value)) is not None:
-                        await outcome
+                        await _expect_nothing(outcome, rule)
             if named.hook is not None:
                 value = getattr(self, named.hook)(value)
                 if isawaitable(value):
@@ -240,6 +243,19 @@ class Form:
 def xsrf_html(handler: RequestHandler) -> str:
     """Return the hidden field with the XSRF token, if the application has ``xsrf_cookies``."""
     return handler.xsrf_form_html() if handler.settings.get("xsrf_cookies") else ""
+
+
+def _declarations(cls: type) -> dict[str, Field[Any]]:
+    return {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+
+
+async def _expect_nothing(outcome: object, check: object) -> None:
+    """Await what a check returned. A value in the end is a misunderstanding, not to be ignored."""
+    if isawaitable(outcome):
+        outcome = await outcome
+    if outcome is not None:
+        name, kind = getattr(check, "__qualname__", repr(check)), type(outcome).__name__
+        raise ConfigurationError(f"{name} must raise ValidationError or return None, not {kind}")
 
 
 def _read(name: str, field: Field[Any], submission: Submission) -> Any:

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from tornado.httputil import HTTPServerRequest
 
+from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms.messages import ValidationError
 
 
@@ -18,9 +19,15 @@ class Submission:
     values are JSON, where text is not a number. ``error``: nothing could be read, and why.
     """
 
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict, repr=False)  # passwords
     typed: bool = False
     error: ValidationError | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, Mapping):
+            raise ConfigurationError(
+                f"data must be a mapping from names to values, not {type(self.values).__name__}"
+            )
 
     def value(self, name: str) -> object:
         """Return the one value sent as ``name``, or None.

@@ -184,6 +184,19 @@ async def test_request_whose_client_went_away_is_logged(
 
 
 @pytest.mark.gen_test
+async def test_time_taken_is_in_milliseconds(
+    app: Application, fetch: Fetch, entry: Callable[[], dict[str, Any]]
+) -> None:
+    class Slow(Handler):
+        async def get(self) -> None:
+            await asyncio.sleep(0.05)
+
+    app.add_handlers(".*", [("/slow", Slow)])
+    await fetch("/slow")
+    assert 49 < entry()["ms"] < 50_000
+
+
+@pytest.mark.gen_test
 async def test_query_is_left_out(fetch: Fetch, entry: Callable[[], dict[str, Any]]) -> None:
     await fetch("/?token=secret")
     assert entry()["path"] == "/"

@@ -125,6 +125,12 @@ def test_a_select_offers_nothing_first_and_then_each_choice() -> None:
     assert [option.get("value") for option in select if "selected" in option.attrib] == ["2"]
 
 
+def test_a_choice_that_cannot_be_written_is_shown_as_chosen_all_the_same() -> None:
+    bound = bind(ChoiceField(choices=[("a\ud800", "A"), ("b", "B")]), "a\ud800")
+    assert [text for text, _ in bound.options] == ["", "a\ufffd", "b"]
+    assert "selected" in control(bound)[1].attrib
+
+
 def test_a_choice_that_means_nothing_needs_no_other() -> None:
     select = control(bind(ChoiceField(choices=[("", "Any"), ("a", "A")], required=False), "a"))
     assert [option.text for option in select] == ["Any", "A"]

@@ -269,7 +269,7 @@ class ChoiceField(Field[ChoiceT]):
 
     @cached_property
     def options(self) -> Sequence[tuple[str, str]]:
-        given = tuple((str(value), label) for value, label in self.choices)
+        given = tuple((widgets.writable(str(value)), label) for value, label in self.choices)
         return given if "" in self._values else (("", self.empty_label), *given)
 
 

@@ -68,11 +68,12 @@ class Form:
             delattr(cls, name)
         fields: dict[str, Field[Any]] = {}
         for base in reversed(cls.__mro__):
-            if not issubclass(base, Form) and _declarations(base):
+            if issubclass(base, Form):
+                fields |= base._declared
+            elif _declarations(base):
                 raise ConfigurationError(
                     f"{base.__name__} declares fields and is no form: class {base.__name__}(Form)"
                 )
-            fields |= vars(base).get("_declared", {})
         for name in vars(cls):
             if name.startswith("clean_") and name.removeprefix("clean_") not in fields:
                 raise ConfigurationError(f"{cls.__name__}.{name}: there is no field of that name")

@@ -9,6 +9,7 @@ With nothing to await, Tornado's own path is taken at once.
 """
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -65,7 +66,9 @@ class LifecycleMixin(_Base):
 
     # The state of one response.
 
+    _ext_begun = False  # prepare was called, or an error came before it
     _ext_prepared = False  # our prepare() was reached
+    _ext_verb_begun = False
     _ext_running = False  # prepare or the verb runs, and will pass a failure on
     _ext_finishing = False  # finish() was called, and has not failed
     _ext_stepping = False  # a step runs inside finish() or flush()
@@ -87,6 +90,7 @@ class LifecycleMixin(_Base):
         self._ext_wrap("prepare", self._ext_run_prepare)
         if type(self).data_received is not RequestHandler.data_received:
             self._ext_wrap("data_received", self._ext_run_data_received)
+            self._ext_wrap("on_connection_close", self._ext_run_on_connection_close)
 
     def _ext_wrap(self, name: str, runner: Callable[..., Awaitable[None] | None]) -> None:
         # On the instance, so that it is outside every override.
@@ -110,20 +114,29 @@ class LifecycleMixin(_Base):
         await _settled(super().prepare())
 
     async def _ext_run_prepare(self, prepare: Method) -> None:
+        self._ext_begun = True
         await self._ext_run(prepare)
+        if not self._ext_prepared:
+            self._ext_prepare_skipped()
         if not self._ext_finishing:
             self._ext_wrap((self.request.method or "").lower(), self._ext_run_verb)
-            if not self._ext_prepared:
-                self._ext_prepare_skipped()
 
     def _ext_run_data_received(self, data_received: Method, chunk: bytes) -> Awaitable[None] | None:
         # As in stock Tornado, a handler that has answered gets no more of the body.
         return self._ext_task if self._ext_finishing else data_received(chunk)
 
+    def _ext_run_on_connection_close(self, on_connection_close: Callable[[], None]) -> None:
+        on_connection_close()
+        if not self._ext_verb_begun and not self._ext_finishing:
+            # The body will never be whole, and Tornado leaves the request where it is.
+            self.set_status(499, "Client Closed Request")
+            self._ext_end()
+
     async def _ext_run_verb(self, verb: Method, *args: str, **kwargs: str) -> None:
         await self._ext_run(partial(self._ext_verb, verb, *args, **kwargs))
 
     async def _ext_verb(self, verb: Method, *args: str, **kwargs: str) -> None:
+        self._ext_verb_begun = True
         if isinstance(self, WebSocketHandler):
             # A 101 is never delayed: right after finish(), Tornado takes the stream away.
             while (pending := self._ext_advance()) is not None:
@@ -165,6 +178,18 @@ class LifecycleMixin(_Base):
             raise exc
         finally:
             del exc  # a reference cycle
+
+    def _ext_ask_early(self, exc: Exception) -> bool:
+        """Ask about an error before ``prepare``, where nothing is awaited: ``def`` hooks alone."""
+        for hook in self._ext_exception_hooks():
+            if not inspect.iscoroutinefunction(getattr(hook, "func", hook)):
+                try:
+                    hook(exc)
+                except Exception:
+                    app_log.exception("%s failed", hook)
+                if self._ext_finishing:
+                    return True
+        return False
 
     async def _ext_settle(self) -> None:
         while self._ext_task is not None:
@@ -300,9 +325,13 @@ class LifecycleMixin(_Base):
             return super().finish()
         finally:
             if self._ext_ended:  # even if the user's on_finish() raised
-                while self._ext_wrapped:
-                    self.__dict__.pop(self._ext_wrapped.pop(), None)
-                self._ext_finish_hooks()
+                self._ext_end()
+
+    def _ext_end(self) -> None:
+        if self._ext_wrapped:  # only once
+            while self._ext_wrapped:
+                self.__dict__.pop(self._ext_wrapped.pop(), None)
+            self._ext_finish_hooks()
 
     def flush(self, include_footers: bool = False) -> "Future[None]":
         """Send what was written, as Tornado does, once all that must come before it is done."""
@@ -340,6 +369,10 @@ class LifecycleMixin(_Base):
                 gen_log.error("Cannot send error response after finish()")
             return
         exc = kwargs.get("exc_info", (None, None, None))[1]
+        if not self._ext_begun and not self._ext_errors and isinstance(exc, Exception):
+            self._ext_begun = True
+            if self._ext_ask_early(exc):
+                return
         if isinstance(exc, TornadoExtError):
             status_code = exc.status_code
             self._ext_retry_after = getattr(exc, "retry_after", None)

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from tornado import gen
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
-from tornado.web import Application, HTTPError, RequestHandler
+from tornado.httpserver import HTTPServer
+from tornado.tcpclient import TCPClient
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.middleware import Middleware, MiddlewareMixin, NotFoundHandler
 
 Log = list[str]
-Fetch = Callable[[str], Any]
+Fetch = Callable[..., Any]
 
 
 class Tracing(Middleware):
@@ -76,8 +78,8 @@ def app(log: Log) -> Application:
 
 @pytest.fixture
 def get(http_client: AsyncHTTPClient, base_url: str) -> Fetch:
-    async def get(path: str) -> HTTPResponse:
-        return await http_client.fetch(base_url + path, raise_error=False)
+    async def get(path: str, **kwargs: Any) -> HTTPResponse:
+        return await http_client.fetch(base_url + path, raise_error=False, **kwargs)
 
     return get
 
@@ -217,6 +219,64 @@ async def test_exception_hook_that_raises_leaves_its_error_to_the_hooks_outside(
     add(app, "/", [Tracing("a"), Broken("b")], [], Failing)
     assert (await get("/")).code == 500
     assert log[2:5] == ["a ZeroDivisionError", "b response", "a response"]
+
+
+@pytest.mark.gen_test
+async def test_error_before_prepare_is_offered_to_def_hooks_alone(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Broken(Tracing):
+        def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+            raise ZeroDivisionError
+
+    class Handling(Tracing):
+        def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+            handler.set_status(400)
+            handler.finish("no such method here")
+
+    add(app, "/", [Tracing("a"), Handling("b"), AsyncTracing("c"), Broken("d")], [], Failing)
+    response = await get("/", method="PROPFIND", allow_nonstandard_methods=True)
+    assert (response.code, response.body) == (400, b"no such method here")
+    assert log[:4] == ["d response", "c response", "b response", "a response"]
+
+
+@pytest.mark.gen_test
+async def test_prepare_that_finishes_without_super_is_an_error_in_the_log(
+    app: Application, get: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Forgetful(Handler):
+        def prepare(self) -> None:  # type: ignore[override]
+            self.finish("all by myself")
+
+    add(app, "/", [Tracing("a")], [], Forgetful)
+    assert (await get("/")).body == b"all by myself"
+    assert "has not awaited super().prepare()" in caplog.text
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("in_prepare", [True, False], ids=["in prepare", "in the body"])
+async def test_client_that_leaves_in_its_body_is_a_499_of_finish_hooks_alone(
+    app: Application, http_server: HTTPServer, http_port: int, log: Log, in_prepare: bool
+) -> None:
+    @stream_request_body
+    class Upload(Handler):
+        async def prepare(self) -> None:
+            await super().prepare()
+            if in_prepare:
+                await asyncio.sleep(0.01)
+
+        def data_received(self, chunk: bytes) -> None:
+            log.append("data")
+
+    add(app, "/", [Tracing("a")], [], Upload)
+    stream = await TCPClient().connect("127.0.0.1", http_port)
+    await stream.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+    if not in_prepare:
+        while "data" not in log:
+            await asyncio.sleep(0.001)
+    stream.close()
+    await asyncio.sleep(0.03)
+    assert [line for line in log if line != "data"] == ["a request", "a finish 499"]
 
 
 @pytest.mark.gen_test

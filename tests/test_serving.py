@@ -57,7 +57,8 @@ class ClosingBus(LocalBus):
 
 def make_app(**settings):
     handlers = [("/", Hello), ("/slow", Slow), ("/socket", Socket)]
-    return Application(handlers, **{"room_bus": LocalBus(), **settings})
+    settings.setdefault("room_bus", LocalBus())
+    return Application(handlers, **settings)
 
 """
 
@@ -68,7 +69,7 @@ class Process:
     def __init__(self, code: str, directory: Path) -> None:
         self.directory = directory
         self.process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-c", APP + code],
+            [sys.executable, "-W", "default", "-c", APP + code],
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

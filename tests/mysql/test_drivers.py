@@ -509,6 +509,107 @@ async def test_nothing_is_executed_after_a_deadlock_took_the_transaction(db: Dat
 
 
 @gen_test
+async def test_nothing_is_executed_after_a_conflict_ended_the_transaction(db: Database) -> None:
+    await db.execute("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+    await db.execute("INSERT INTO t VALUES (1, 0)")
+
+    async def conflict() -> None:
+        async with db.transaction() as tx:
+            await tx.execute("SET innodb_snapshot_isolation = ON")
+            await tx.execute("INSERT INTO t SELECT 2, 0")
+            await tx.fetch_all("SELECT * FROM t")
+            await db.execute("UPDATE t SET n = 10 WHERE id = 1")
+            with pytest.raises(Deadlock, match="1020"):
+                await tx.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+            await tx.execute("INSERT INTO t VALUES (3, 0)")
+
+    with pytest.raises(Deadlock, match="an error ended the transaction"):
+        await conflict()
+
+    assert [(row.id, row.n) for row in await db.fetch_all("SELECT * FROM t")] == [(1, 10)]
+
+
+@gen_test
+async def test_nothing_is_executed_after_any_error_that_ended_the_transaction(
+    db: Database,
+) -> None:
+    await db.execute("CREATE TABLE t (n INT)")
+
+    async def fail() -> None:
+        async with db.transaction() as tx:
+            await tx.execute("INSERT INTO t VALUES (1)")
+            # As 1205 is with innodb_rollback_on_timeout, a setting of the server.
+            with pytest.raises(LockTimeout):
+                await tx.execute(
+                    "BEGIN NOT ATOMIC ROLLBACK; SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1205; END"
+                )
+            await tx.execute("INSERT INTO t VALUES (2)")
+
+    with pytest.raises(Deadlock, match="an error ended the transaction"):
+        await fail()
+
+    assert await count(db) == 0
+
+
+@gen_test
+async def test_an_error_that_undoes_its_statement_alone_leaves_the_transaction(
+    db: Database,
+) -> None:
+    await db.execute("CREATE TABLE t (id INT PRIMARY KEY)")
+
+    async with db.transaction() as tx:
+        await tx.execute("INSERT INTO t VALUES (1)")
+        with pytest.raises(DuplicateKey):
+            await tx.execute("INSERT INTO t VALUES (1)")
+        assert len(await tx.fetch_all("SHOW WARNINGS")) == 1
+        await tx.execute("INSERT INTO t VALUES (2)")
+
+    assert await count(db) == 2
+
+
+UNENDED = [
+    "START TRANSACTION",
+    "SET autocommit = 0",
+    "BEGIN NOT ATOMIC START TRANSACTION; INSERT INTO t VALUES (1); END",
+    "BEGIN NOT ATOMIC START TRANSACTION; INSERT INTO t VALUES (1); SELECT 1; END",
+]
+
+
+@pytest.mark.parametrize("sql", UNENDED)
+@gen_test
+async def test_a_transaction_that_one_statement_leaves_open_is_refused_and_undone(
+    url: str, make_db: MakeDatabase, sql: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = make_db(url, max_size=1)
+    await db.execute("CREATE TABLE t (n INT)")
+
+    with pytest.raises(ProgrammingError, match=r"use transaction\(\) or acquire\(\)"):
+        await db.execute(sql)
+    await db.execute("INSERT INTO t VALUES (2)")
+    await db.close()
+
+    assert [row.n for row in await make_db(url).fetch_all("SELECT n FROM t")] == [2]
+    assert "left a transaction open" in caplog.text
+
+
+@gen_test
+async def test_a_transaction_that_a_failed_statement_leaves_open_is_undone(
+    url: str, make_db: MakeDatabase
+) -> None:
+    db = make_db(url, max_size=1)
+    await db.execute("CREATE TABLE t (n INT)")
+
+    with pytest.raises(ProgrammingError, match="nothing"):
+        await db.execute(
+            "BEGIN NOT ATOMIC START TRANSACTION; INSERT INTO t VALUES (1); SELECT nothing; END"
+        )
+    await db.execute("INSERT INTO t VALUES (2)")
+    await db.close()
+
+    assert [row.n for row in await make_db(url).fetch_all("SELECT n FROM t")] == [2]
+
+
+@gen_test
 async def test_two_tasks_on_one_connection_are_told_so(db: Database) -> None:
     async with db.acquire() as connection:
         first = asyncio.create_task(connection.fetch_value("SELECT 1 + SLEEP(0.05)"))

@@ -150,7 +150,13 @@ class Database(Queries):
         pool = self._pool
         slot, driver = await pool.acquire(deadline)
         try:
-            return await driver.query(statement, deadline)
+            result = await driver.query(statement, deadline)
+            if not driver.at_rest:
+                raise ProgrammingError(
+                    "the statement left a transaction open or autocommit off, which was undone:"
+                    " use transaction() or acquire()"
+                )
+            return result
         finally:
             pool.release(slot)
 
@@ -166,7 +172,7 @@ class Connection(Queries):
         self._driver = driver
         self._left = False
         self._depth = 0  # of transactions
-        self._undone = False  # all of them, by the server, because of a deadlock
+        self._undone = False  # all of them, by the server
 
     @property
     def driver_connection(self) -> Any:
@@ -211,11 +217,12 @@ class Connection(Queries):
             raise ProgrammingError("a connection was used after its block")
         if self._undone:
             # It would be executed outside of any transaction.
-            raise Deadlock("the transaction was rolled back: leave its block and run it again")
+            raise Deadlock("an error ended the transaction: leave its block and run it again")
         try:
             return await self._driver.query(statement, deadline)
-        except Deadlock:
-            self._undone = self._depth > 0
+        except DatabaseError:
+            # Some errors undo the statement, some the transaction: it depends on settings, too.
+            self._undone = self._depth > 0 and not self._driver.in_transaction
             raise
 
 

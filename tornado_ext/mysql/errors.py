@@ -92,7 +92,10 @@ class NotNullViolation(IntegrityError):
 
 
 class Deadlock(DatabaseError):
-    """The server rolled back the whole transaction to end a deadlock: run it again."""
+    """The server rolled back the whole transaction, to end a deadlock or a like conflict.
+
+    Run it again.
+    """
 
 
 class LockTimeout(DatabaseError):
@@ -116,7 +119,7 @@ _ERRNOS: dict[type[DatabaseError], Collection[int]] = {
     DuplicateKey: (1022, 1062, 1169, 1586),
     ForeignKeyViolation: (1216, 1217, 1451, 1452),
     NotNullViolation: (1048, 1364),
-    Deadlock: (1213,),
+    Deadlock: (1020, 1213),  # 1020: a row has changed since the transaction read it
     LockTimeout: (1205, 3572),
 }
 _BY_ERRNO = {errno: kind for kind, errnos in _ERRNOS.items() for errno in errnos}

@@ -1,6 +1,7 @@
 """A pool of connections: a slot for each, lent to one borrower at a time."""
 
 import asyncio
+import logging
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from tornado_ext.mysql.errors import (
     PoolTimeout,
     ProgrammingError,
 )
+
+log = logging.getLogger(__name__)
 
 TRUSTED_IDLE = 0.5  # seconds; a connection that was idle for longer is asked whether it lives
 
@@ -63,7 +66,7 @@ class Slot:
         try:
             async with asyncio.timeout_at(limit):
                 # A connection that says nothing is given half of the time: another one may.
-                if connection is None or not await connection.answers(timeout / 2):
+                if connection is None or not await connection.answers(now + timeout / 2):
                     connection = await DRIVERS[self._address.scheme].open(self._address)
         except TimeoutError:
             raise ConnectFailed(
@@ -77,8 +80,12 @@ class Slot:
     def settle(self) -> None:
         """Drop the connection unless its next borrower would get his own answers."""
         self._used_at = asyncio.get_running_loop().time()
-        if not self.is_open:
-            self.terminate()
+        connection = self._connection
+        if connection is None or (connection.usable and connection.at_rest):
+            return
+        if connection.usable:
+            log.warning("a statement left a transaction open or autocommit off: connection closed")
+        self.terminate()
 
     def terminate(self) -> None:
         """Close the connection at once."""

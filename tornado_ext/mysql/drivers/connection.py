@@ -17,10 +17,12 @@ from tornado_ext.mysql.errors import (
 )
 
 QUIT_TIMEOUT = 1.0  # seconds
+IN_TRANSACTION, AUTOCOMMIT = 1, 2  # flags of the server's status
 PACKET_TOO_LARGE = 1153  # the one error after which a server hangs up without saying so
 # `SET NAMES` chooses the server's own default collation, which is also that of a literal with an
 # introducer, so that the two never are an illegal mix.
 _PREPARE = b"SET NAMES utf8mb4, autocommit = 1"
+_NOTHING = b"DO 0"  # leaves the warnings of the statement before it, as a statement without tables
 
 
 class Result(NamedTuple):
@@ -46,6 +48,7 @@ class DriverConnection(ABC):
         self.client = client
         self.closed = False
         self.busy = False
+        self._status = AUTOCOMMIT
 
     @classmethod
     def load(cls) -> Any:
@@ -74,6 +77,16 @@ class DriverConnection(ABC):
         """Whether the next statement would get its own answer."""
         return not self.closed and not self.busy
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction was open after the last statement."""
+        return bool(self._status & IN_TRANSACTION)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the next statement would be committed at once."""
+        return not self.in_transaction and bool(self._status & AUTOCOMMIT)
+
     async def query(self, sql: bytes, deadline: float) -> Result:
         """Send a statement and read the answer; ``deadline`` is in the time of the loop.
 
@@ -84,33 +97,27 @@ class DriverConnection(ABC):
         if self.busy:
             raise ProgrammingError("another task is in the middle of a statement on the connection")
         self.busy = True
+        whole = False  # whether the answer was read to its end
         try:
             async with asyncio.timeout_at(deadline):
-                result = await self._query(sql)
+                result = await self._ask(sql)
+            whole = True
         except TimeoutError:
             raise QueryTimeout("the server did not answer the statement in time") from None
         except DatabaseError as exc:
-            self.busy = isinstance(exc, ConnectionLost) or exc.errno == PACKET_TOO_LARGE
+            whole = _leaves_in_order(exc)
             raise
-        else:
-            self.busy = False
         finally:
-            if self.busy:  # the answer was not read whole
+            self.busy = False
+            if not whole:
                 self.terminate()
         return result
 
-    async def answers(self, timeout: float) -> bool:
-        """Tell whether the server is still there, within ``timeout`` seconds."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._wait(self.client.ping(reconnect=False))
-        except Exception:
-            self.terminate()
-            return False
-        except BaseException:
-            self.terminate()
-            raise
-        return True
+    async def answers(self, deadline: float) -> bool:
+        """Tell whether the server is still there."""
+        with suppress(DatabaseError):
+            await self.query(_NOTHING, deadline)
+        return not self.closed
 
     async def quit(self) -> None:
         """Take leave of the server if that is possible, and close."""
@@ -127,6 +134,14 @@ class DriverConnection(ABC):
         self.closed = True
         self.client.close()
 
+    async def _ask(self, sql: bytes) -> Result:
+        try:
+            return await self._query(sql)
+        except DatabaseError as exc:
+            if _leaves_in_order(exc):
+                await self._query(_NOTHING)  # for the status, which an error comes without
+            raise
+
     async def _query(self, sql: bytes) -> Result:
         client = self.client
         try:
@@ -136,6 +151,8 @@ class DriverConnection(ABC):
             while last.has_next:  # a procedure's status follows its rows
                 await self._wait(client.next_result())
                 last = client._result
+            if last.description is None:  # rows come without the status
+                self._status = last.server_status
         except Exception as exc:
             raise meaning(exc) from exc
         columns = tuple(column[0] for column in first.description or ())
@@ -153,6 +170,10 @@ class DriverConnection(ABC):
     @abstractmethod
     def _leave(self) -> Awaitable[Any]:
         """Say good-bye, which spares the server's log a line."""
+
+
+def _leaves_in_order(exc: DatabaseError) -> bool:
+    return not isinstance(exc, ConnectionLost) and exc.errno != PACKET_TOO_LARGE
 
 
 def meaning(exc: Exception) -> DatabaseError:

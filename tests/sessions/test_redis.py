@@ -1,6 +1,7 @@
 """RedisStore on a real Redis, and what becomes of it when that one is gone."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -8,6 +9,7 @@ import pytest
 import redis.asyncio
 from tornado.ioloop import IOLoop
 
+from tornado_ext._redis import TOTAL_TIMEOUT
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions import Record, SessionCorrupt, StoreTimeout, StoreUnavailable
 from tornado_ext.sessions.redis import RedisStore
@@ -131,6 +133,15 @@ async def test_burst_of_requests_waits_for_its_turn(store: RedisStore) -> None:
     await store.create("key", RECORD, TTL)
     loads = await asyncio.gather(*(store.load("key") for _ in range(300)))
     assert loads == [RECORD] * 300
+
+
+@pytest.mark.gen_test
+async def test_busy_loop_is_not_taken_for_a_dead_server(store: RedisStore) -> None:
+    await store.create("key", RECORD, TTL)
+    load = asyncio.ensure_future(store.load("key"))
+    await asyncio.sleep(0)
+    time.sleep(TOTAL_TIMEOUT * 1.5)
+    assert await load == RECORD
 
 
 def test_clients_of_ended_loops_are_dropped(redis_url: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -201,6 +202,36 @@ async def test_the_server_cannot_be_made_to_ask_for_a_file(db: Database) -> None
 
     with pytest.raises(DatabaseError, match="local infile"):
         await db.execute("LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE t")
+
+
+HANDSHAKE = (  # protocol 10, version, thread, salt, capabilities, collation, status, salt, plugin
+    b"\x0a10.11.0-MariaDB\0"
+    + (bytes(4) + b"saltsalt\0" + b"\xff\xf7\x2d\x02\0\x08\0\x15" + bytes(10))
+    + b"saltsaltsalt\0mysql_native_password\0"
+)
+OK, FILE_PLEASE = b"\0\0\0\x02\0\0\0", b"\xfb/etc/hostname"
+
+
+@gen_test
+async def test_a_server_that_asks_for_a_file_by_itself_gets_nothing(
+    scheme: str, make_db: MakeDatabase
+) -> None:
+    answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def ask_for_a_file(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number, payload in ((0, HANDSHAKE), (2, OK), (1, FILE_PLEASE)):
+            writer.write(struct.pack("<I", len(payload) | number << 24) + payload)
+            if payload is not FILE_PLEASE:
+                await reader.read(2**16)
+        answer.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(ask_for_a_file, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectFailed, match=r"LOAD.*LOCAL"):
+            await make_db(f"{scheme}://u:p@127.0.0.1:{port}/d").fetch_value("SELECT 1")
+
+        assert await answer == b""
 
 
 # Errors ------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from tornado.web import Application
 
@@ -91,7 +90,7 @@ class Database(Queries):
         self._address, checked = parse(url, options, DRIVERS)
         super().__init__(checked)
         DRIVERS[self._address.scheme].load()
-        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
+        self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
 
     def __repr__(self) -> str:
         return f"<Database {self._address}>"
@@ -132,6 +131,8 @@ class Database(Queries):
         loop = asyncio.get_running_loop()
         pool = self._pools.get(loop)
         if pool is None:
+            for dead in [loop for loop in self._pools if loop.is_closed()]:
+                del self._pools[dead]
             pool = self._pools[loop] = Pool(self._address, self._options)
         return pool
 

@@ -149,12 +149,14 @@ class Pool:
     async def close(self) -> None:
         """Close the free connections now, and the lent ones when they come back."""
         self._closed = True
-        for task in self._warming or ():
+        warming = self._warming or []
+        for task in warming:
             task.cancel()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(_closed())
         self._waiters.clear()
+        await asyncio.gather(*warming, return_exceptions=True)
         await asyncio.gather(*(slot.quit() for slot in self._free))
 
     def stats(self) -> PoolStats:

@@ -4,13 +4,15 @@ Nobody maintains it. Version 0.5.1 is the last; what is said of it here is about
 """
 
 import asyncio
+import socket
 import struct
 from collections.abc import Awaitable
 from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from tornado.tcpclient import TCPClient
+from tornado.iostream import IOStream, StreamClosedError
+from tornado.netutil import Resolver
 
 from tornado_ext.mysql._url import Address
 from tornado_ext.mysql.drivers.connection import DriverConnection
@@ -40,7 +42,7 @@ class TornadoMySQLConnection(DriverConnection):
         client.client_flag &= ~connections.CLIENT.MULTI_STATEMENTS
         # Its own connect() closes the socket under a failed login's stream: the loop goes on
         # watching the file descriptor, which by then is another connection's.
-        stream = await TCPClient().connect(address.host, address.port)
+        stream = await _stream(address.host, address.port)
         try:
             stream.set_nodelay(True)
             client._stream = stream
@@ -56,6 +58,24 @@ class TornadoMySQLConnection(DriverConnection):
 
     def _leave(self) -> Awaitable[Any]:
         return self.client.close_async()  # type: ignore[no-any-return]  # no types
+
+
+async def _stream(host: str, port: int) -> IOStream:
+    """Connect to the first of the host's addresses that answers.
+
+    Tornado's TCPClient loses the socket of a connect that is cancelled as it succeeds.
+    """
+    failure: BaseException = OSError(f"{host} has no address")
+    for family, address in await Resolver().resolve(host, port):
+        stream = IOStream(socket.socket(family))
+        try:
+            return await stream.connect(address)
+        except StreamClosedError as exc:
+            failure = exc.real_error or exc
+        except BaseException:
+            stream.close()
+            raise
+    raise failure
 
 
 async def _settled(call: Awaitable[Any]) -> Any:
@@ -80,6 +100,11 @@ def _client_class() -> Any:
         def check_error(self) -> None:
             if self.is_error_packet():
                 raise _server_error(connections.err, self.get_all_data())
+
+        def is_load_local_packet(self) -> bool:
+            if super().is_load_local_packet():
+                raise RuntimeError("the server asks for a local file (LOAD DATA LOCAL)")
+            return False
 
     class Field(connections.FieldDescriptorPacket):  # type: ignore[misc]  # no types
         charsetnr: int

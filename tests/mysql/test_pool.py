@@ -386,12 +386,11 @@ async def test_close_ends_free_connections_now_and_lent_ones_when_they_come_back
 async def test_close_waits_for_connections_that_are_being_opened(
     url: str, make_db: MakeDatabase
 ) -> None:
-    database = make_db(url, min_size=8)
-    await database.fetch_value("SELECT 1")
+    database = make_db(url, min_size=10)
 
-    await database.close()
-
-    assert (database.stats().open, database.stats().in_use) == (0, 0)
+    async with database.acquire():
+        await database.close()
+        assert (database.stats().open, database.stats().in_use) == (1, 1)
 
 
 @gen_test

@@ -4,6 +4,7 @@
 MariaDB for users and messages, and two processes of the app, on that port and the next.
 """
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,8 @@ def lines(apps: list[App], shards: dict[str, RedisServer]) -> Iterator[str]:
 def started(port: int, options: list[str]) -> Iterator[App]:
     """Run one process of the app until the end of the block."""
     command = [sys.executable, "-m", "demo_app", f"--port={port}", *options]
+    if setpriv := shutil.which("setpriv"):  # of util-linux: ends it, should this process be killed
+        command = [setpriv, "--pdeathsig", "TERM", *command]
     # In a group of its own, or Ctrl-C would reach it twice and cut its requests off.
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0) as process:
         try:

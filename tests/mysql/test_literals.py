@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from itertools import product
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -44,6 +45,16 @@ class Loud(str):
         return b"' OR 1=1 -- "
 
 
+class Sly(bytes):
+    """Bytes whose looks deceive."""
+
+    def __bytes__(self) -> "Sly":
+        return self
+
+    def hex(self, *_: object) -> str:
+        return "' OR 1=1 -- "
+
+
 LITERALS: list[tuple[object, str]] = [
     (None, "NULL"),
     (True, "1"),
@@ -67,6 +78,7 @@ LITERALS: list[tuple[object, str]] = [
     (Loud("é"), " _utf8mb4 X'c3a9'"),
     (b"", "X''"),
     (b"a'\\", "X'61275c'"),
+    (Sly(b"\xff"), "X'ff'"),
     (bytearray(b"\xff"), "X'ff'"),
     (memoryview(b"\xff"), "X'ff'"),
     (date(1, 2, 3), "'0001-02-03'"),
@@ -129,11 +141,9 @@ RENDERED: list[tuple[str, list[object], str]] = [
     ("SELECT %s + %s", [1, 2], "SELECT 1 + 2"),
     ("%s", ["%s"], "'%s'"),
     ("SELECT %s LIKE '50%%' -- 100%%", ["é"], "SELECT  _utf8mb4 X'c3a9' LIKE '50%' -- 100%"),
-    (
-        "SELECT 'it''s', \"\\\"\", `a` -- it's\n, %s",
-        [1],
-        "SELECT 'it''s', \"\\\"\", `a` -- it's\n, 1",
-    ),
+    ("SELECT 'it''s', `a` -- it's\n, %s", [1], "SELECT 'it''s', `a` -- it's\n, 1"),
+    ("SELECT %s LIKE 'a' ESCAPE '\\\\'", [1], "SELECT 1 LIKE 'a' ESCAPE '\\\\'"),
+    ("SELECT 'it\\'s'", [], "SELECT 'it\\'s'"),
     ("/* isn't */ SELECT %s # isn't", [1], "/* isn't */ SELECT 1 # isn't"),
     ("SELECT 5--%s", [1], "SELECT 5--1"),
     ("SELECT %s", ["x" * 5000], f"SELECT '{'x' * 5000}'"),
@@ -148,7 +158,7 @@ def test_literals_stand_where_the_placeholders_were(
     assert render(sql, parameters) == rendered.encode()
 
 
-WRONG: list[tuple[str, list[object], str]] = [
+WRONG: list[tuple[Any, list[object], str]] = [
     ("SELECT %s", [], "the SQL has 1 placeholders, but 0 parameters came"),
     ("SELECT %s", [1, 2], "the SQL has 1 placeholders, but 2 parameters came"),
     ("SELECT %s, %s", [(1, 2)], r"one by one: fetch_all\(sql, \*values\)"),
@@ -163,7 +173,15 @@ WRONG: list[tuple[str, list[object], str]] = [
     ('SELECT "%s"', ["a"], "in quotes"),
     ("SELECT `%s`", ["a"], "in quotes"),
     ("SELECT 'it''s %s'", ["a"], "in quotes"),
-    ("SELECT 'it\\'s %s'", ["a"], "in quotes"),
+    ("SELECT 'it\\'s', %s", ["a"], "a quote after a backslash"),
+    ("SELECT 'a\\' AND x = '%s'", ["a"], "a quote after a backslash"),
+    ("SELECT 'a\\\\' AND x = '%s'", ["a"], "in quotes"),
+    ('SELECT "\\"", %s', ["a"], "a quote after a backslash"),
+    ("SELECT 'a, %s", ["a"], "in quotes"),
+    ("SELECT 1 /* %s", ["a"], "in a comment"),
+    ("SELECT 1 --\1 %s", ["a"], "in a comment"),
+    (b"SELECT 1", [], "the SQL is a bytes, not a str"),
+    (None, [], "the SQL is a NoneType, not a str"),
     ("SELECT 1 /* %s */", ["a"], "in a comment"),
     ("SELECT 1 -- %s", ["a"], "in a comment"),
     ("SELECT '\ud800'", [], "lone surrogate"),
@@ -172,7 +190,7 @@ WRONG: list[tuple[str, list[object], str]] = [
 
 @pytest.mark.parametrize(("sql", "parameters", "message"), WRONG)
 def test_sql_that_does_not_go_with_its_parameters_is_refused(
-    sql: str, parameters: list[object], message: str
+    sql: Any, parameters: list[object], message: str
 ) -> None:
     with pytest.raises(ParameterError, match=message):
         render(sql, parameters)

@@ -52,6 +52,10 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("mysql://u:secret@h/d?max_size=many", {}, "max_size='many' is not a number of connections"),
     ("mysql://u:secret@h/d?timeout=soon", {}, "timeout='soon' is not a number of seconds"),
     ("mysql://u:secret@h/d?timeout=", {}, "timeout='' is not"),
+    ("mysql://u:secret@h/d?timeout=nan", {}, "timeout='nan' is not"),
+    ("mysql://u:secret@h/d?max_size=1_0", {}, "max_size='1_0' is not"),
+    ("mysql://u:secret@h/d?max_size=\u0663", {}, "max_size='\u0663' is not"),
+    ("mysql://u:secret@h/d?max_size=5&max_size=7", {}, "has max_size twice"),
     ("mysql://u:secret@h/d", {"pool": 3}, "pool is not a database option"),
     ("mysql://u:secret@h/d", {"min_size": 5, "max_size": 4}, "max_size=4 .* min_size=5"),
     ("mysql://u:secret@h/d", {"min_size": 0, "max_size": 0}, "max_size=0 is 0"),
@@ -63,6 +67,8 @@ WRONG: list[tuple[str, dict[str, object], str]] = [
     ("mysql://u:secret@h/d", {"acquire_timeout": float("nan")}, "acquire_timeout=nan is not"),
     ("mysql://u:secret@h/d", {"timeout": float("inf")}, "timeout=inf is not"),
     ("mysql://u:secret@h/d", {"timeout": None}, "timeout=None is not"),
+    ("mysql://u:secret@h/d", {"timeout": True}, "timeout=True is not"),
+    ("mysql://u:secret@h/d", {"max_size": True}, "max_size=True is not"),
 ]
 
 

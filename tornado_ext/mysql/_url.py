@@ -1,7 +1,7 @@
 """What a database URL and its options say, checked."""
 
+import re
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -56,7 +56,11 @@ class Options:
 
 def check_seconds(name: str, value: object) -> None:
     """Raise `ConfigurationError` unless the value is a usable number of seconds."""
-    if not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not 0 < value <= MAX_SECONDS
+    ):
         raise ConfigurationError(
             f"{name}={value!r} is not a number of seconds above 0 and up to {MAX_SECONDS}"
         )
@@ -94,8 +98,16 @@ def parse(
     for name in ("host", "user", "database"):
         if not getattr(address, name):
             raise ConfigurationError(f"the database URL has no {name}: it is like {_FORM}")
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    return address, _options({**{name: _number(text) for name, text in query}, **options})
+    return address, _options({**_query(parts.query), **options})
+
+
+def _query(text: str) -> dict[str, float | str]:
+    values: dict[str, float | str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        if name in values:
+            raise ConfigurationError(f"the database URL has {name} twice")
+        values[name] = _number(value)
+    return values
 
 
 def _options(values: Mapping[str, float | str]) -> Options:
@@ -108,7 +120,6 @@ def _options(values: Mapping[str, float | str]) -> Options:
 
 def _number(text: str) -> float | str:
     """Make a number of what can be one; the rest fails the check of its option, with its name."""
-    for kind in (int, float):
-        with suppress(ValueError):
-            return kind(text)
-    return text
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return text
+    return float(text) if "." in text else int(text)

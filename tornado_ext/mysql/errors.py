@@ -47,9 +47,11 @@ class PoolTimeout(DatabaseError, Unavailable):
 
 
 class QueryTimeout(DatabaseError, Unavailable):
-    """The answer did not come in time; the statement may still be executed.
+    """The answer did not come in time.
 
-    In a transaction everything is rolled back.
+    If it was our ``timeout`` that ran out (``errno`` is None), the connection is closed: its
+    transaction is rolled back, but a statement outside of one may still be executed. If it was a
+    limit of the server's (``max_statement_time``), the statement alone is undone.
     """
 
 
@@ -99,7 +101,11 @@ class Deadlock(DatabaseError):
 
 
 class LockTimeout(DatabaseError):
-    """Another transaction held a lock for too long. The statement was undone: try again."""
+    """Another transaction held a lock for too long: try again.
+
+    The statement was undone; where the server has ``innodb_rollback_on_timeout``, all of its
+    transaction.
+    """
 
 
 def from_server(errno: int, sqlstate: str | None, message: str) -> DatabaseError:

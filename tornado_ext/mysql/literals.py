@@ -1,9 +1,10 @@
 """How parameters become SQL: here, for every driver, and nowhere else.
 
-A literal means the same in every ``sql_mode`` and in every character set of the connection. Text of
-ASCII without ``\\`` is quoted, with ``'`` doubled, which every mode reads alike. All other text is
-written in hexadecimal, with the character set that it is in, so that nothing in it can end the
-literal, be taken for an escape, or be read in another character set.
+A literal means the same in every ``sql_mode`` and in every character set of the connection but
+swe7, which has letters in the place of some ASCII. Text of ASCII without ``\\`` is quoted, with
+``'`` doubled, which every mode reads alike. All other text is written in hexadecimal, with the
+character set that it is in, so that nothing in it can end the literal, be taken for an escape, or
+be read in another character set.
 """
 
 import re
@@ -27,16 +28,16 @@ _MICROSECOND = timedelta(microseconds=1)
 _TOO_LARGE = 10**MAX_DIGITS
 _is_plain = re.compile(r"[\t\n\r -\[\]-~]*").fullmatch  # ASCII without \ and most controls
 _marks = re.compile(r"([^%]*)(%.?)?", re.DOTALL).findall
-_closed = re.compile(
+_passages = re.compile(  # quoted and comments, to the end of the SQL if they are not closed
     r"""
-      ' (?: [^'\\] | '' | \\. )*+ '
-    | " (?: [^"\\] | "" | \\. )*+ "
-    | ` [^`]* `
-    | /\* .*? \*/
-    | (?: \# | --(?=\s) ) [^\n]*
+      (['"`]) .*? (?: \1 | \Z )  # a doubled quote ends one passage and begins another
+    | /\* .*? (?: \*/ | \Z )
+    | (?: \# | --(?=[\0-\ ]) ) [^\n]*
     """,
     re.DOTALL | re.VERBOSE,
-).findall
+).finditer
+# With NO_BACKSLASH_ESCAPES in the sql_mode it ends the text, without it does not.
+_ambiguous_quote = re.compile(r"""(?<!\\)(?:\\\\)*\\['"]""").search
 
 
 def render(sql: str, parameters: Sequence[object]) -> bytes:
@@ -44,6 +45,8 @@ def render(sql: str, parameters: Sequence[object]) -> bytes:
 
     Raises `ParameterError` when they don't match, or a parameter is of a type that can't be one.
     """
+    if not isinstance(sql, str):
+        raise ParameterError(f"the SQL is a {type(sql).__name__}, not a str")
     pieces = _cached_pieces(sql) if len(sql) <= CACHED_LENGTH else _pieces(sql)
     if len(parameters) == 1 and isinstance(parameters[0], (tuple, list, dict)):
         raise ParameterError("parameters are given one by one: fetch_all(sql, *values)")
@@ -83,10 +86,6 @@ def _literals(parameters: Sequence[object]) -> Iterator[str]:
 
 def _pieces(sql: str) -> tuple[str, ...]:
     """Split the SQL at its placeholders."""
-    # 'O%s' would put what a user typed inside the quotes that the SQL already has.
-    for closed in _closed(sql):
-        if any(mark == "%s" for _, mark in _marks(closed)):
-            raise ParameterError("%s stands in quotes or in a comment: write it bare")
     pieces = [""]
     for text, mark in _marks(sql):
         pieces[-1] += text
@@ -96,13 +95,24 @@ def _pieces(sql: str) -> tuple[str, ...]:
             pieces[-1] += "%"
         elif mark:
             raise ParameterError(f"{mark} in the SQL: a parameter is %s, a percent sign is %%")
+    if len(pieces) > 1:
+        _check_that_all_are_bare(sql)
     return tuple(pieces)
+
+
+def _check_that_all_are_bare(sql: str) -> None:
+    """Refuse 'O%s', which would put a literal inside the quotes that the SQL already has."""
+    if _ambiguous_quote(sql):
+        raise ParameterError("a quote after a backslash: double the quote, or make it a parameter")
+    for passage in _passages(sql):
+        if any(mark == "%s" for _, mark in _marks(passage[0])):
+            raise ParameterError("%s stands in quotes or in a comment: write it bare")
 
 
 _cached_pieces = lru_cache(CACHED_STATEMENTS)(_pieces)
 
 
-# The writers call the methods of the base type, not those of a subclass.
+# What is written comes from the methods of the base type, whatever a subclass has in their place.
 
 
 def _text(value: str) -> str:
@@ -116,7 +126,7 @@ def _text(value: str) -> str:
 
 
 def _binary(value: bytes | bytearray | memoryview) -> str:
-    return f"X'{bytes(value).hex()}'"
+    return f"X'{memoryview(value).hex()}'"
 
 
 def _integer(value: int) -> str:

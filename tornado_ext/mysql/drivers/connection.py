@@ -28,8 +28,8 @@ _NOTHING = b"DO 0"  # leaves the warnings of the statement before it, as a state
 class Result(NamedTuple):
     """What came of a statement."""
 
-    rowcount: int  # rows changed, or returned
-    lastrowid: int  # the first AUTO_INCREMENT value that an INSERT made, 0 if none
+    rowcount: int  # rows returned, or changed: an UPDATE to the value that was there changes none
+    lastrowid: int  # the first AUTO_INCREMENT value of an INSERT, 0 if none or with RETURNING
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
 

@@ -85,7 +85,7 @@ class DriverConnection(ABC):
     @property
     def at_rest(self) -> bool:
         """Whether the next statement would be committed at once."""
-        return not self.in_transaction and bool(self._status & AUTOCOMMIT)
+        return self._status & (IN_TRANSACTION | AUTOCOMMIT) == AUTOCOMMIT
 
     async def query(self, sql: bytes, deadline: float) -> Result:
         """Send a statement and read the answer; ``deadline`` is in the time of the loop.

@@ -23,7 +23,7 @@ from tornado.log import app_log, gen_log
 from tornado.web import Application, Finish, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from tornado_ext.errors import TornadoExtError
+from tornado_ext.errors import ConfigurationError, TornadoExtError
 
 Step = Callable[[], Awaitable[object] | None]
 Method = Callable[..., Awaitable[None] | None]
@@ -83,6 +83,14 @@ class LifecycleMixin(_Base):
     _ext_saved_again = False  # the session was stored after the first byte too
     _ext_task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
     _ext_queue: "deque[tuple[Send, Future[None]]]"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if RequestHandler in cls.__mro__[: cls.__mro__.index(LifecycleMixin)]:
+            raise ConfigurationError(
+                f"{cls.__name__} has a handler before a mixin among its bases, and it would hide "
+                f"the mixin: write the mixins first, class {cls.__name__}(SomeMixin, SomeHandler)"
+            )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

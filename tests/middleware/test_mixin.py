@@ -418,6 +418,14 @@ def test_wrong_middleware_is_named(middleware: object, sentence: str) -> None:
     assert sentence in str(caught.value)
 
 
+def test_mixin_behind_the_handler_is_refused_at_once() -> None:
+    class Page(RequestHandler):
+        pass
+
+    with pytest.raises(ConfigurationError, match="write the mixins first, class Wrong"):
+        type("Wrong", (Page, MiddlewareMixin), {})
+
+
 def test_wrong_middleware_of_a_class_is_named() -> None:
     class Wrong(Handler):
         middleware = [Misspelt()]

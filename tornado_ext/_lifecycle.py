@@ -79,7 +79,7 @@ class LifecycleMixin(_Base):
     _ext_steps: Iterator[Step] | None = None  # what is left before the first byte
     _ext_hooked = False  # every response hook has run for the reply in the making
     _ext_sent = False  # the first byte has left
-    _ext_ended = False  # the last byte has left
+    _ext_ended = False  # Tornado has finished the response
     _ext_saved_again = False  # the session was stored after the first byte too
     _ext_task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
     _ext_queue: "deque[tuple[Send, Future[None]]]"
@@ -96,9 +96,11 @@ class LifecycleMixin(_Base):
         super().__init__(*args, **kwargs)
         self._ext_wrapped: list[str] = []  # methods, each a reference cycle until it is dropped
         self._ext_wrap("prepare", self._ext_run_prepare)
-        if type(self).data_received is not RequestHandler.data_received:
+        if type(self).data_received is not LifecycleMixin.data_received:
             self._ext_wrap("data_received", self._ext_run_data_received)
             self._ext_wrap("on_connection_close", self._ext_run_on_connection_close)
+        if type(self).on_finish is not RequestHandler.on_finish:
+            self._ext_wrap("on_finish", self._ext_run_on_finish)
 
     def _ext_wrap(self, name: str, runner: Callable[..., Awaitable[None] | None]) -> None:
         # On the instance, so that it is outside every override.
@@ -128,6 +130,10 @@ class LifecycleMixin(_Base):
             self._ext_prepare_skipped()
         if not self._ext_finishing:
             self._ext_wrap((self.request.method or "").lower(), self._ext_run_verb)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Override to take in a streamed body, as in Tornado."""
+        return self._ext_run_data_received(super().data_received, chunk)
 
     def _ext_run_data_received(self, data_received: Method, chunk: bytes) -> Awaitable[None] | None:
         # As in stock Tornado, a handler that has answered gets no more of the body.
@@ -279,7 +285,9 @@ class LifecycleMixin(_Base):
                 _retrieved(queued)
             self._ext_task = None
         except (Exception, asyncio.CancelledError) as exc:
-            self._ext_task = None
+            task, self._ext_task = self._ext_task, None
+            if isinstance(exc, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # the loop is closing
             abandoned, self._ext_queue = self._ext_queue, deque()
             for _, queued in abandoned:
                 queued.set_exception(exc)
@@ -330,10 +338,16 @@ class LifecycleMixin(_Base):
 
     def _ext_finish_now(self) -> "Future[None]":
         try:
-            return super().finish()
+            sent = super().finish()
+            self._ext_ended = True
+            return sent
         finally:
-            if self._ext_ended:  # even if the user's on_finish() raised
+            if self._ext_ended:
                 self._ext_end()
+
+    def _ext_run_on_finish(self, on_finish: Callable[[], None]) -> None:
+        self._ext_ended = True  # even if this raises
+        on_finish()
 
     def _ext_end(self) -> None:
         if self._ext_wrapped:  # only once
@@ -348,7 +362,6 @@ class LifecycleMixin(_Base):
             return self._ext_send(partial(self.flush, include_footers))
         sent = super().flush(include_footers)
         self._ext_sent = True
-        self._ext_ended = include_footers
         return sent
 
     def _ext_refuse_hooks(self) -> None:

@@ -35,6 +35,10 @@ class Pass:
         ran["process_response"] += 1
 
     def process_finish(self, handler: Any) -> Any:
+        if (
+            handler.get_status() == 499
+        ):  # a client that left in its body, which Tornado does not log
+            ran["reply"] += 1
         ran["process_finish"] += 1
 
 

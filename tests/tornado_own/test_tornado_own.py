@@ -18,10 +18,6 @@ CAN_NOT_PASS = {  # by mode and id, why
         "late",
         "tornado.test.web_test.GzipTestCase.test_vary_already_present_multiple",
     ): "looks for a Vary: Cookie of its handler, which is left out with that of the session",
-    (
-        "late",
-        "tornado.test.web_test.StreamingRequestBodyTest.test_early_return_with_data",
-    ): "its body comes while the refusal waits, and goes to a data_received() that it lacks",
 }
 
 

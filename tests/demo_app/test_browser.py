@@ -9,7 +9,7 @@ from selenium.webdriver import Chrome
 
 from tests.demo_app.browser import Person, chromium
 from tests.demo_app.process import Program
-from tornado_ext.sessions.session import key_of
+from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing._process import free_port
 

@@ -25,8 +25,9 @@ from tornado_ext.sessions import (
     StoreTimeout,
     StoreUnavailable,
 )
+from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.redis import RedisStore
-from tornado_ext.sessions.session import Session, key_of
+from tornado_ext.sessions.session import Session
 from tornado_ext.testing import Client, RedisServer
 
 Action = Callable[["Act"], Awaitable[object] | None]

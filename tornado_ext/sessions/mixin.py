@@ -17,7 +17,8 @@ from tornado_ext.sessions.errors import (
     SessionNotLoaded,
     StoreUnavailable,
 )
-from tornado_ext.sessions.session import Lifetimes, Session
+from tornado_ext.sessions.lifetimes import Lifetimes
+from tornado_ext.sessions.session import Session
 from tornado_ext.sessions.store import SessionStore
 
 IDLE_TIMEOUT = 14 * 86400  # seconds

@@ -1,21 +1,15 @@
 """One session: a mapping of JSON values that knows what changed, and how to store it."""
 
 import asyncio
-import hashlib
-import json
 import secrets
 import time
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from tornado_ext.sessions.errors import (
-    CookieSent,
-    SessionCorrupt,
-    SessionGone,
-    SessionValueError,
-)
+from tornado_ext.sessions.codec import check_text, decode, encode, key_of
+from tornado_ext.sessions.errors import CookieSent, SessionGone, SessionValueError
+from tornado_ext.sessions.lifetimes import Lifetimes
 from tornado_ext.sessions.store import Record, SessionStore
 
 ID_BYTES = 32
@@ -23,23 +17,6 @@ REPLACED_FOR = 60  # seconds for which requests under way may still bring a repl
 FLASH = "_flash:"  # prefix of the fields that hold flash messages, one each
 
 _flashes = count()
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """When a session ends by itself, in seconds."""
-
-    idle: float  # after it was last seen
-    absolute: float  # after it was made
-
-    def ttl(self, created_at: float, now: float) -> float:
-        """Return for how long a session seen ``now`` may be kept."""
-        return min(self.idle, created_at + self.absolute - now)
-
-    def renewal_due(self, seen_at: float, now: float) -> bool:
-        """Tell whether a request that changes nothing should renew the expiry all the same."""
-        interval = min(max(self.idle / 10, 60), self.idle / 2)
-        return not 0 <= now - seen_at < interval  # a clock may have been put back
 
 
 class Session(MutableMapping[str, Any]):
@@ -88,7 +65,7 @@ class Session(MutableMapping[str, Any]):
         if record.replaced:
             self._tombstone = True
         elif self._lifetimes.ttl(record.created_at, time.time()) > 0:
-            self._values = _decode(record.fields)
+            self._values = decode(record.fields)
             self._texts = record.fields
             self.id, self._key = session_id, key
             self._created_at, self._seen_at = record.created_at, record.seen_at
@@ -104,7 +81,7 @@ class Session(MutableMapping[str, Any]):
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
-        _check_text("a session's key", key)
+        check_text("a session's key", key)
         if key.startswith(FLASH):
             raise SessionValueError(f"session[{key!r}]: keys in {FLASH!r} are flash()'s own")
         self._set(key, value)
@@ -196,7 +173,7 @@ class Session(MutableMapping[str, Any]):
         """
         if isinstance(user_id, bool) or not isinstance(user_id, (str, int)) or user_id == "":
             raise SessionValueError(f"user_id must be a string or a number, not {user_id!r}")
-        _check_text("user_id", str(user_id))
+        check_text("user_id", str(user_id))
         self._refuse_if_sealed()
         if self._user_id not in (None, str(user_id)):
             self.logout()
@@ -301,7 +278,7 @@ class Session(MutableMapping[str, Any]):
         self._refuse_if_sealed()
         changes_of_id = self._changes_of_id
         session_id = secrets.token_urlsafe(ID_BYTES)
-        texts = {name: _encode(name, value) for name, value in self._values.items()}
+        texts = {name: encode(name, value) for name, value in self._values.items()}
         record = Record(dict(texts), self._created_at, now, self._user_id)
         await self._store.create(key_of(session_id), record, ttl)
         if changes_of_id != self._changes_of_id:  # by the handler, while this waited
@@ -343,7 +320,7 @@ class Session(MutableMapping[str, Any]):
             for name, text in final.items()
             if name not in ours and text != self._known.get(name)
         }
-        self._values.update(_decode(others))
+        self._values.update(decode(others))
         gone = untouched - final.keys()
         for name in gone:
             self._values.pop(name, None)
@@ -360,39 +337,7 @@ class Session(MutableMapping[str, Any]):
         """Return what would be stored, as JSON text by key, and the keys to delete."""
         changed = {}
         for key in self._suspects & self._values.keys():
-            text = _encode(key, self._values[key])
+            text = encode(key, self._values[key])
             if text != self._texts.get(key):
                 changed[key] = text
         return changed, [key for key in self._suspects - self._values.keys() if key in self._texts]
-
-
-def key_of(session_id: str) -> str:
-    """Return the key under which a store keeps ``session_id``: its SHA-256, in hexadecimal."""
-    return hashlib.sha256(session_id.encode()).hexdigest()
-
-
-def _check_text(what: str, text: object) -> None:
-    """Refuse what can't be stored as text: no string, or one with half a surrogate pair."""
-    if not isinstance(text, str):
-        raise SessionValueError(f"{what} must be a string, not {text!r}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise SessionValueError(f"{what} is no text: {text!r}") from exc
-
-
-def _encode(key: str, value: Any) -> str:
-    try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise SessionValueError(
-            f"session[{key!r}] holds a {type(value).__name__} that is no JSON: {exc}"
-        ) from exc
-
-
-def _decode(fields: dict[str, str]) -> dict[str, Any]:
-    try:
-        values = json.loads(f"[{','.join(fields.values())}]")
-        return dict(zip(fields, values, strict=True))
-    except (ValueError, RecursionError) as exc:
-        raise SessionCorrupt(f"a session's record can't be decoded: {exc}") from exc

@@ -1,0 +1,41 @@
+"""Session ids, keys and values as the text that stores keep."""
+
+import hashlib
+import json
+from typing import Any
+
+from tornado_ext.sessions.errors import SessionCorrupt, SessionValueError
+
+
+def key_of(session_id: str) -> str:
+    """Return the key under which a store keeps ``session_id``: its SHA-256, in hexadecimal."""
+    return hashlib.sha256(session_id.encode()).hexdigest()
+
+
+def check_text(what: str, text: object) -> None:
+    """Refuse what can't be stored as text: no string, or one with half a surrogate pair."""
+    if not isinstance(text, str):
+        raise SessionValueError(f"{what} must be a string, not {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise SessionValueError(f"{what} is no text: {text!r}") from exc
+
+
+def encode(key: str, value: Any) -> str:
+    """Return the JSON text of ``session[key]``, or raise `SessionValueError`."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise SessionValueError(
+            f"session[{key!r}] holds a {type(value).__name__} that is no JSON: {exc}"
+        ) from exc
+
+
+def decode(fields: dict[str, str]) -> dict[str, Any]:
+    """Return the values of a record's fields, or raise `SessionCorrupt`."""
+    try:
+        values = json.loads(f"[{','.join(fields.values())}]")
+        return dict(zip(fields, values, strict=True))
+    except (ValueError, RecursionError) as exc:
+        raise SessionCorrupt(f"a session's record can't be decoded: {exc}") from exc

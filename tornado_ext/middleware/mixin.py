@@ -8,7 +8,8 @@ from tornado.ioloop import IOLoop
 from tornado.log import app_log
 from tornado.web import Application, RequestHandler
 
-from tornado_ext._lifecycle import LifecycleMixin, Step
+from tornado_ext._lifecycle import LifecycleMixin
+from tornado_ext._reply import Step
 from tornado_ext.errors import ConfigurationError
 
 Hook = Callable[..., Awaitable[object] | None]
@@ -77,6 +78,7 @@ class MiddlewareMixin(LifecycleMixin):
 
     middleware: Sequence[object] = ()
 
+    _ext_own_chain: Chain | None = None
     _ext_reached: int | None = None  # depth to which response hooks are due; None: all
     _ext_asked: int | None = None  # depth to which exception hooks are asked; None: all
 
@@ -84,6 +86,12 @@ class MiddlewareMixin(LifecycleMixin):
     def _ext_check(cls, application: Application) -> None:
         super()._ext_check(application)
         cls._ext_chain(application)
+
+    @property
+    def _ext_hooks(self) -> Chain:
+        if self._ext_own_chain is None:
+            self._ext_own_chain = self._ext_chain(self.application)
+        return self._ext_own_chain
 
     @classmethod
     def _ext_chain(cls, application: Application) -> Chain:
@@ -97,7 +105,7 @@ class MiddlewareMixin(LifecycleMixin):
         return chain
 
     def _ext_request_hooks(self) -> Iterator[Step]:
-        chain = self._ext_chain(self.application)
+        chain = self._ext_hooks
         for depth, hook in chain.request:
             self._ext_reached, self._ext_asked = depth + 1, depth
             yield partial(hook, self)
@@ -105,27 +113,27 @@ class MiddlewareMixin(LifecycleMixin):
 
     def _ext_prepare_skipped(self) -> None:
         super()._ext_prepare_skipped()
-        if self._ext_chain(self.application).request:
+        if self._ext_hooks.request:
             raise RuntimeError(
                 f"{type(self).__name__}.prepare() has not awaited super().prepare(), so that no "
                 "middleware has run: let it start with `await super().prepare()`"
             )
 
     def _ext_response_hooks(self) -> Iterator[Step]:
-        for depth, hook in self._ext_chain(self.application).response:
+        for depth, hook in self._ext_hooks.response:
             if self._ext_reached is None or depth < self._ext_reached:
                 self._ext_asked = depth
                 yield partial(hook, self)
         self._ext_asked = self._ext_reached
 
     def _ext_exception_hooks(self) -> Iterator[Hook]:
-        for depth, hook in self._ext_chain(self.application).exception:
+        for depth, hook in self._ext_hooks.exception:
             if self._ext_asked is None or depth < self._ext_asked:
                 yield partial(hook, self)
 
     def _ext_finish_hooks(self) -> None:
         super()._ext_finish_hooks()
-        for hook in self._ext_chain(self.application).finish:
+        for hook in self._ext_hooks.finish:
             try:
                 result = hook(self)
             except Exception:

@@ -86,6 +86,7 @@ class SessionMixin(LifecycleMixin):
     """
 
     _ext_session: Session | None = None
+    _ext_session_ready = False  # loaded, or known to be empty
     _ext_session_error: StoreUnavailable | None = None
 
     @classmethod
@@ -100,9 +101,16 @@ class SessionMixin(LifecycleMixin):
         :raises StoreUnavailable: if the store did not answer when it was to be loaded.
         :raises SessionNotLoaded: where ``prepare`` has not loaded it.
         """
-        if self._ext_session is not None:
-            self._ext_session.sealed = self._ext_sent
-            return self._ext_session
+        if self._ext_session is None:
+            self._ext_require_session()
+            self._ext_session = self._ext_empty_session()
+        self._ext_session.sealed = self._ext_sent
+        return self._ext_session
+
+    def _ext_require_session(self) -> None:
+        """Raise why there can't be a session; return if there is none yet."""
+        if self._ext_session_ready:
+            return
         if self._ext_session_error is not None:
             raise self._ext_session_error
         if self._ext_errors:
@@ -114,31 +122,34 @@ class SessionMixin(LifecycleMixin):
 
     def get_current_user(self) -> Any:
         """Return the user's id; None for a visitor, and on an error page without a session."""
-        if self._ext_session is None and self._ext_errors:
+        if self._ext_errors and not self._ext_session_ready:
             return None
         return self.session.user_id
 
-    def _ext_load_session(self) -> Awaitable[None] | None:
+    def _ext_empty_session(self) -> Session:
         policy = Policy.of(self.application)
-        session = Session(policy.store, policy.lifetimes)
-        cookie = self.get_cookie(policy.cookie_name)
-        if cookie is None or not _ID.fullmatch(cookie):
-            self._ext_session = session
-            return None
-        return self._ext_fill_session(session, cookie)
+        return Session(policy.store, policy.lifetimes)
 
-    async def _ext_fill_session(self, session: Session, session_id: str) -> None:
+    def _ext_load_session(self) -> Awaitable[None] | None:
+        if "Cookie" in self.request.headers:
+            cookie = self.get_cookie(Policy.of(self.application).cookie_name)
+            if cookie is not None and _ID.fullmatch(cookie):
+                return self._ext_fill_session(cookie)
+        self._ext_session_ready = True
+        return None
+
+    async def _ext_fill_session(self, session_id: str) -> None:
+        session = self._ext_empty_session()
         try:
             await session.load(session_id)
         except StoreUnavailable as exc:
             self._ext_session_error = exc  # raised where the handler needs the session, if it does
+            return
         except SessionCorrupt:
-            app_log.exception(
-                "%s %s is served without a session", self.request.method, self.request.path
-            )
-            self._ext_session = session
-        else:
-            self._ext_session = session
+            summary = f"{self.request.method} {self.request.path}"
+            app_log.exception("%s is served without a session", summary)
+        self._ext_session = session
+        self._ext_session_ready = True
 
     def _ext_save_session(self) -> Awaitable[None] | None:
         session = self._ext_session

@@ -1,6 +1,6 @@
 """The WebSocket of a room."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -54,9 +54,23 @@ class ChatSocket(RoomMixin, BaseHandler, WebSocketHandler):
         after = form.cleaned_data["after"] if await form.is_valid() else None
         with suppress(WebSocketClosedError):  # gone already
             await self.join(room, self.person.name)
-            for message in await self.storage.messages(room, after or 0):
-                await self.write_message(self.message_frame(message))
+            await self.catch_up(after)
             await self.tell_people()
+
+    async def catch_up(self, last: int | None) -> None:
+        """Send what follows the message with the id ``last``; without one, what is newest."""
+        if last is None:
+            await self.send_messages(await self.storage.messages(self.room))
+            return
+        batch = await self.storage.messages_after(self.room, last)
+        while batch:
+            await self.send_messages(batch)
+            batch = await self.storage.messages_after(self.room, batch[-1].id)
+
+    async def send_messages(self, messages: Iterable[Message]) -> None:
+        """Send some messages to this browser alone."""
+        for message in messages:
+            await self.write_message(self.message_frame(message))
 
     async def on_message(self, frame: str | bytes) -> None:
         """Store what was said and show it to the room, or tell the sender why not."""

@@ -71,8 +71,12 @@ class Storage(ABC):
         """Store what was said; the time is now."""
 
     @abstractmethod
-    async def messages(self, room: str, after: int = 0, limit: int = 50) -> list[Message]:
-        """Return the newest messages of a room whose id is above ``after``, oldest first."""
+    async def messages(self, room: str, limit: int = 50) -> list[Message]:
+        """Return the newest messages of a room, oldest first."""
+
+    @abstractmethod
+    async def messages_after(self, room: str, last: int, limit: int = 50) -> list[Message]:
+        """Return what follows the id ``last`` in a room, oldest first, ``limit`` at most."""
 
 
 def user_key(name: str) -> str:

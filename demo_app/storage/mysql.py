@@ -29,6 +29,10 @@ SCHEMA = [
         FOREIGN KEY (author_id) REFERENCES users (id)
     ) CHARACTER SET utf8mb4""",
 ]
+MESSAGES = """
+SELECT m.id, author_id, u.name AS author, text, sent_at
+FROM messages m JOIN users u ON u.id = author_id
+"""
 
 
 class MySQLStorage(Storage):
@@ -75,9 +79,11 @@ class MySQLStorage(Storage):
         result = await self._db.execute(sql, room, author_id, text, now)
         return Message(result.lastrowid, author_id, author, text, now)
 
-    async def messages(self, room: str, after: int = 0, limit: int = 50) -> list[Message]:
-        sql = """SELECT m.id, author_id, u.name AS author, text, sent_at
-                 FROM messages m JOIN users u ON u.id = author_id
-                 WHERE room = %s AND m.id > %s ORDER BY m.id DESC LIMIT %s"""
-        rows = await self._db.fetch_all(sql, room, after, limit)
+    async def messages(self, room: str, limit: int = 50) -> list[Message]:
+        sql = f"{MESSAGES} WHERE room = %s ORDER BY m.id DESC LIMIT %s"
+        rows = await self._db.fetch_all(sql, room, limit)
         return [Message(**row) for row in reversed(rows)]
+
+    async def messages_after(self, room: str, last: int, limit: int = 50) -> list[Message]:
+        sql = f"{MESSAGES} WHERE room = %s AND m.id > %s ORDER BY m.id LIMIT %s"
+        return [Message(**row) for row in await self._db.fetch_all(sql, room, last, limit)]

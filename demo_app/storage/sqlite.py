@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS messages (
 );
 CREATE INDEX IF NOT EXISTS messages_of_room ON messages (room, id);
 """
+MESSAGES = """
+SELECT m.id, author_id, u.name, text, sent_at
+FROM messages m JOIN users u ON u.id = author_id
+"""
 
 
 class SQLiteStorage(Storage):
@@ -71,9 +75,11 @@ class SQLiteStorage(Storage):
         [(message_id,)] = await self._file.fetch(sql, room, author_id, text, now)
         return Message(message_id, author_id, author, text, now)
 
-    async def messages(self, room: str, after: int = 0, limit: int = 50) -> list[Message]:
-        sql = """SELECT m.id, author_id, u.name, text, sent_at
-                 FROM messages m JOIN users u ON u.id = author_id
-                 WHERE room = ? AND m.id > ? ORDER BY m.id DESC LIMIT ?"""
-        rows = await self._file.fetch(sql, room, after, limit)
+    async def messages(self, room: str, limit: int = 50) -> list[Message]:
+        sql = f"{MESSAGES} WHERE room = ? ORDER BY m.id DESC LIMIT ?"
+        rows = await self._file.fetch(sql, room, limit)
         return [Message(*row) for row in reversed(rows)]
+
+    async def messages_after(self, room: str, last: int, limit: int = 50) -> list[Message]:
+        sql = f"{MESSAGES} WHERE room = ? AND m.id > ? ORDER BY m.id LIMIT ?"
+        return [Message(*row) for row in await self._file.fetch(sql, room, last, limit)]

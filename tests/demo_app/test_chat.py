@@ -109,6 +109,18 @@ async def test_who_comes_back_gets_what_he_missed(
 
 
 @pytest.mark.gen_test
+async def test_who_was_away_for_long_misses_nothing(
+    app: Application, person: Visit, enter: Enter
+) -> None:
+    client = await person("ann")
+    missed = [str(number) for number in range(101)]
+    for text in missed:
+        await app.settings["storage"].add_message("lobby", 1, "ann", text)
+    ann = await enter(client, f"{SOCKET}?after=0")
+    assert [await ann.hears() for _ in missed] == missed
+
+
+@pytest.mark.gen_test
 @pytest.mark.parametrize("after", ["", "-1", "x", "9" * 5000, "1e3", "%00"])
 async def test_senseless_last_id_is_taken_for_none(person: Visit, enter: Enter, after: str) -> None:
     ann = await enter(await person("ann"), f"{SOCKET}?after={after}")

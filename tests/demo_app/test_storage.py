@@ -107,8 +107,17 @@ class StorageSuite:
             await storage.add_message(LOBBY, ann.id, ann.name, str(number))
         messages = await storage.messages(LOBBY, limit=3)
         assert [message.text for message in messages] == ["2", "3", "4"]
-        later = await storage.messages(LOBBY, after=messages[1].id)
-        assert [message.text for message in later] == ["4"]
+
+    @pytest.mark.gen_test
+    async def test_messages_after_one_begin_with_the_next(self, storage: Storage) -> None:
+        ann = await storage.add_user("ann", "hash")
+        first = await storage.add_message(LOBBY, ann.id, ann.name, "0")
+        for number in range(1, 4):
+            await storage.add_message(LOBBY, ann.id, ann.name, str(number))
+        later = await storage.messages_after(LOBBY, first.id, limit=2)
+        assert [message.text for message in later] == ["1", "2"]
+        last = await storage.messages_after(LOBBY, later[-1].id)
+        assert [message.text for message in last] == ["3"]
 
 
 class TestSQLiteStorage(StorageSuite):

@@ -38,18 +38,20 @@ clean: ## remove the venv and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 # The venv has the extra %, installed from what pyproject.toml says now.
-$(VENV)/.installed-%: pyproject.toml $(BIN)/python
+$(VENV)/.installed-%: pyproject.toml $(VENV)/.made
 	@echo "Installing tornado-ext[$*] into $(VENV)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-$(BIN)/python:
+# Made again if it was interrupted: bin/python is there long before pip is.
+$(VENV)/.made:
 	@found=; \
 	for python in $(PYTHONS); do \
 	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	    found=$${found:-$$python}; \
 	    $$python -c 'import venv, ensurepip' 2>/dev/null || continue; \
-	    exec $$python -m venv --clear $(VENV); \
+	    $$python -m venv --clear $(VENV) && exec touch $@; \
+	    exit 1; \
 	done; \
 	if [ -n "$$found" ]; then \
 	    echo "$$found has no venv; on Debian: apt-get install python3-venv"; \

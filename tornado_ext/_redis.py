@@ -68,6 +68,11 @@ class RedisServer:
         async with patience(TOTAL_TIMEOUT):
             yield self.client
 
+    async def forget_idle(self) -> None:
+        """Close connections that nobody uses: after one was lost, the others may be too."""
+        if isinstance(self._target, str):
+            await self.client.connection_pool.disconnect(inuse_connections=False)
+
     async def close(self) -> None:
         """Close the running loop's client; a client of the caller's own is left open."""
         client = self._clients.pop(asyncio.get_running_loop(), None)

@@ -60,11 +60,11 @@ def _listen(port: int, address: str) -> list[socket.socket]:
     try:
         return bind_sockets(port, address)
     except OSError as exc:
-        kind = PortInUse if exc.errno == errno.EADDRINUSE else ConfigurationError
-        raise kind(
-            f"can't listen on port {port} of {address}: {exc.strerror}; choose another port, or "
-            "stop what uses this one"
-        ) from exc
+        message = f"can't listen on port {port} of {address}: {exc.strerror}"
+        if exc.errno == errno.EADDRINUSE:
+            advice = "choose another port, or stop what uses this one"
+            raise PortInUse(f"{message}; {advice}") from exc
+        raise ConfigurationError(message) from exc
 
 
 async def _serve(
@@ -82,7 +82,8 @@ async def _serve(
         for number in SIGNALS:
             loop.add_signal_handler(number, stop.set)
         scheme = "https" if options.get("ssl_options") else "http"
-        print("{}://{}:{}".format(scheme, *sockets[0].getsockname()), flush=True)  # noqa: T201
+        host, port = sockets[0].getsockname()[:2]
+        print(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
         await stop.wait()
         for number in SIGNALS:  # the next one ends the process
             loop.remove_signal_handler(number)

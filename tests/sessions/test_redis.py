@@ -74,6 +74,17 @@ async def test_killed_server_is_unavailable_and_works_again_when_it_is_back(
 
 
 @pytest.mark.gen_test
+async def test_restart_between_requests_is_not_noticed(
+    redis_server: RedisServer, store: RedisStore
+) -> None:
+    await store.create("key", RECORD, TTL)
+    await asyncio.gather(*(store.load("key") for _ in range(10)))
+    redis_server.restart()
+    assert await asyncio.gather(*(store.load("key") for _ in range(10))) == [RECORD] * 10
+    assert await store.save("key", {}, (), seen_at=3.0, ttl=TTL)
+
+
+@pytest.mark.gen_test
 async def test_frozen_server_times_out_and_answers_its_own_question_when_thawed(
     redis_server: RedisServer, store: RedisStore
 ) -> None:

@@ -69,7 +69,15 @@ class RedisStore(SessionStore):
         return self._server.name
 
     async def load(self, key: str) -> Record | None:
-        """Ask for the whole hash."""
+        """Ask for the whole hash; once more, if the connection was lost while it was idle."""
+        try:
+            return await self._load(key)
+        except StoreTimeout:
+            raise
+        except StoreUnavailable:
+            return await self._load(key)
+
+    async def _load(self, key: str) -> Record | None:
         async with self._answering() as redis:
             held = await redis.hgetall(self._prefix + key)
             texts = {_text(name): _text(value) for name, value in held.items()}
@@ -121,6 +129,7 @@ class RedisStore(SessionStore):
         except (TimeoutError, exceptions.TimeoutError) as exc:
             raise StoreTimeout(f"Redis at {self._server.name} did not answer in time") from exc
         except (exceptions.RedisError, OSError) as exc:
+            await self._server.forget_idle()
             raise StoreUnavailable(f"Redis at {self._server.name}: {exc}") from exc
 
 

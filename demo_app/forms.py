@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from demo_app.storage import tidy
 from tornado_ext.forms import Form, IntegerField, PasswordField, StringField, ValidationError
 
 NAME_LENGTH = 32  # characters, of a person or a room
@@ -28,8 +29,8 @@ class RegisterForm(Form):
     )
 
     def clean_name(self, value: str) -> str:
-        """Refuse what can't be seen, and store look-alike code points as one."""
-        name = " ".join(unicodedata.normalize("NFKC", value).split())
+        """Refuse what can't be seen; what is left is stored tidily."""
+        name = tidy(value)
         if not name.isprintable():
             raise ValidationError("Use letters, digits and signs that can be seen.")
         if not 0 < len(name) <= NAME_LENGTH:

@@ -81,4 +81,9 @@ class Storage(ABC):
 
 def user_key(name: str) -> str:
     """Return what is unique of a name: ``Ann``, ``ANN`` and full-width ``Ann`` are one person."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    return tidy(name).casefold()
+
+
+def tidy(name: str) -> str:
+    """Return a name with one code point for those that look alike, and single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", name).split())

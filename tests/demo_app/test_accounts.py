@@ -52,6 +52,17 @@ async def test_session_cookie_is_out_of_reach_of_scripts(visitor: Client) -> Non
 
 
 @pytest.mark.gen_test
+async def test_name_logs_in_as_it_was_typed_at_registration(
+    account: Visit, visitor: Client
+) -> None:
+    await account("ann  \u3000lee")
+    for typed in ("ann  \u3000lee", "Ann lee"):
+        form = {"name": typed, "password": PASSWORD}
+        response = await visitor.post("/login", form, follow_redirects=False)
+        assert response.code == 302, typed
+
+
+@pytest.mark.gen_test
 async def test_taken_name_is_a_form_error(person: Visit, visitor: Client) -> None:
     await person("ann")
     response = await visitor.post("/register", {"name": "Ann", "password": PASSWORD})

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from demo_app.forms import LoginForm, RegisterForm
 from demo_app.handlers.base import BaseHandler
-from demo_app.storage import NameTaken
+from demo_app.storage import NameTaken, User
 from tornado_ext.forms import Form
 
 
@@ -39,6 +39,12 @@ class AccountHandler(BaseHandler):
             other_url=f"{self.reverse_url(route)}?{query}",
         )
 
+    async def owner(self, name: str, password: str) -> User | None:
+        """Return the user of that name, if the password is his."""
+        user = await self.storage.find_user(name)
+        known = await self.passwords.verify(user.password_hash if user else None, password)
+        return user if known else None
+
 
 class RegisterHandler(AccountHandler):
     """Make an account."""
@@ -56,9 +62,13 @@ class RegisterHandler(AccountHandler):
             return
         data = form.cleaned_data
         password_hash = await self.passwords.hash(data["password"])
+        user: User | None
         try:
             user = await self.storage.add_user(data["name"], password_hash)
         except NameTaken:
+            # By himself perhaps, a moment ago, when the session could not be stored.
+            user = await self.owner(data["name"], data["password"])
+        if user is None:
             form.add_error("name", "That name is taken.")
             self.show(form)
             return
@@ -81,9 +91,8 @@ class LoginHandler(AccountHandler):
             self.show(form)
             return
         data = form.cleaned_data
-        user = await self.storage.find_user(data["name"])
-        known = await self.passwords.verify(user.password_hash if user else None, data["password"])
-        if user is None or not known:
+        user = await self.owner(data["name"], data["password"])
+        if user is None:
             form.add_error(None, "Name or password is wrong.")
             self.show(form)
             return

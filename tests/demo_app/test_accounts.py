@@ -222,3 +222,18 @@ async def test_locked_session_store_is_a_503_until_it_is_free(
     other.execute("COMMIT")
     other.close()
     assert (await visitor.post("/login", ANN)).code == 200
+
+
+@pytest.mark.gen_test
+async def test_registering_again_after_a_503_makes_good_what_failed(
+    visitor: Client, config: Config
+) -> None:
+    other = sqlite3.connect(config.data / "sessions.db", isolation_level=None)
+    await visitor.get("/login")
+    other.execute("BEGIN IMMEDIATE")
+    assert (await visitor.post("/register", ANN)).code == 503
+    other.execute("COMMIT")
+    other.close()
+    response = await visitor.post("/register", ANN)
+    assert response.code == 200
+    assert b"Welcome, ann." in response.body

@@ -18,7 +18,8 @@ const SAME_BREATH = 300; // seconds within which messages of one person stand to
 
 let socket = null;
 let delay = FIRST_DELAY;
-let unseen = ""; // what was sent and has not come back yet
+const unseen = []; // texts that were sent and have not come back yet
+let returned = []; // those that were put back into the box
 
 function showState(name, words) {
   state.dataset.state = name;
@@ -35,7 +36,9 @@ function connect() {
   url.protocol = url.protocol.replace("http", "ws");
   url.searchParams.set("after", lastId());
   socket = new WebSocket(url);
+  let opened = false;
   socket.onopen = () => {
+    opened = true;
     delay = FIRST_DELAY;
     showState("connected", "Connected");
   };
@@ -43,9 +46,22 @@ function connect() {
   socket.onclose = (event) => {
     if (event.code === LOGGED_OUT) return location.reload();
     showState("connecting", "Reconnecting");
+    if (!opened) leaveIfLoggedOut();
+    if (unseen.length) showProblem("The connection was lost. What may not have been sent is below.");
+    giveBack(...unseen.splice(0));
     setTimeout(connect, delay * (0.5 + Math.random() / 2));
     delay = Math.min(delay * 2, LAST_DELAY);
   };
+}
+
+// A browser does not tell why a socket was refused, so ask for the page: it leads to the door.
+async function leaveIfLoggedOut() {
+  try {
+    const response = await fetch(location.href, { redirect: "manual", cache: "no-store" });
+    if (response.type === "opaqueredirect") location.reload();
+  } catch {
+    // The server is away; the next try to connect comes.
+  }
 }
 
 function receive(frame) {
@@ -65,7 +81,7 @@ function addMessage({ id, html }) {
   log.insertBefore(message, before ? before.nextSibling : log.firstChild);
   dress(message);
   if (message.nextElementSibling) dress(message.nextElementSibling);
-  if (message.classList.contains("mine")) unseen = "";
+  if (message.classList.contains("mine")) settle(message.querySelector(".text").textContent);
   if (atEnd || message.classList.contains("mine")) log.scrollTop = log.scrollHeight;
 }
 
@@ -97,8 +113,25 @@ function person(name) {
 
 function fail(words) {
   showProblem(words);
-  if (!text.value) text.value = unseen;
-  unseen = "";
+  giveBack(...unseen.splice(0, 1)); // replies come in the order of what was sent
+}
+
+function giveBack(...texts) {
+  if (!texts.length) return;
+  returned.push(...texts);
+  text.value = [text.value, ...texts].filter(Boolean).join("\n");
+}
+
+// A message of one's own is in the room: it need not be sent again.
+function settle(words) {
+  const list = unseen.includes(words) ? unseen : returned;
+  const at = list.indexOf(words);
+  if (at < 0) return;
+  const untouched = text.value === returned.join("\n");
+  list.splice(at, 1);
+  if (list === unseen || !untouched) return;
+  text.value = returned.join("\n");
+  if (!text.value) showProblem("");
 }
 
 function lastId() {
@@ -113,8 +146,10 @@ composer.addEventListener("submit", (event) => {
     return;
   }
   showProblem("");
-  unseen = text.value;
-  socket.send(JSON.stringify({ text: unseen }));
+  const words = text.value.trim();
+  unseen.push(words);
+  returned = [];
+  socket.send(JSON.stringify({ text: words }));
   text.value = "";
 });
 

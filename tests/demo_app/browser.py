@@ -92,6 +92,12 @@ class Person:
     def say(self, text: str) -> None:
         self.driver.find_element(By.ID, "text").send_keys(text, Keys.ENTER)
 
+    @property
+    def draft(self) -> str:
+        """What stands in the box."""
+        words: str = self.driver.find_element(By.ID, "text").get_property("value")
+        return words
+
     def hears(self, *texts: str) -> None:
         """Wait until these are the last messages in the room."""
         self.wait_for(lambda: self.texts(".text")[-len(texts) :], list(texts))

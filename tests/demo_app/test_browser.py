@@ -128,3 +128,45 @@ def test_browser_connects_again_after_a_restart(drivers: list[Chrome]) -> None:
             each.wait_until_connected()
         ann.say("still here")
         ben.hears("still here")
+
+
+def test_message_in_flight_comes_back_when_the_connection_drops(drivers: list[Chrome]) -> None:
+    with Program("demo_app", f"--port={free_port()}") as program:
+        address = program.prints(ADDRESS)[0][0]
+        ann, _ = meet(drivers, [address, address], ["ann", "ben"])
+        ann.register()
+        ann.enter("lobby")
+        program.process.send_signal(signal.SIGSTOP)
+        ann.say("in flight")
+        program.end(signal.SIGKILL)
+        ann.wait_for(lambda: [ann.draft], ["in flight"])
+        program.restart()
+        ann.wait_until_connected()
+        ann.say("")
+        ann.hears("in flight")
+        ann.wait_for(lambda: [ann.draft], [""])
+
+
+def test_message_that_did_arrive_leaves_the_box_again(drivers: list[Chrome]) -> None:
+    with Program("demo_app", f"--port={free_port()}") as program:
+        address = program.prints(ADDRESS)[0][0]
+        ann, _ = meet(drivers, [address, address], ["ann", "ben"])
+        ann.register()
+        ann.enter("lobby")
+        ann.driver.execute_script(  # type: ignore[no-untyped-call]
+            "text.value = 'arrived'; composer.requestSubmit(); socket.close()"
+        )
+        ann.hears("arrived")
+        ann.wait_for(lambda: [ann.draft], [""])
+
+
+def test_who_logged_out_elsewhere_is_shown_the_door_on_reconnecting(drivers: list[Chrome]) -> None:
+    with Program("demo_app", f"--port={free_port()}") as program:
+        address = program.prints(ADDRESS)[0][0]
+        ann, _ = meet(drivers, [address, address], ["ann", "ben"])
+        ann.register()
+        ann.enter("lobby")
+        program.end()
+        ann.driver.delete_cookie("session")
+        program.restart()
+        ann.wait_for(lambda: [ann.path], ["/login?next=%2Frooms%2Flobby"])

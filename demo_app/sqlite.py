@@ -32,6 +32,7 @@ class SQLiteFile:
         self._schema = schema
         self._connection: aiosqlite.Connection | None = None
         self._connecting = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     async def fetch(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows. Raise `FileUnavailable`, `FileTimeout`.
@@ -40,7 +41,8 @@ class SQLiteFile:
         """
         try:
             connection = self._connection or await self._connect()
-            async with asyncio.timeout(TIMEOUT):
+            # One at a time: what waits in the thread's own queue runs though its caller gave up.
+            async with asyncio.timeout(TIMEOUT), self._turn:
                 return [tuple(r) for r in await connection.execute_fetchall(sql, parameters)]
         except sqlite3.IntegrityError:
             raise

@@ -13,7 +13,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from demo_app.forms import MessageForm, ResumeForm
 from demo_app.handlers.base import BaseHandler, Person
-from demo_app.storage import Message
+from demo_app.storage import Message, PerhapsStored
 from tornado_ext.errors import Unavailable
 from tornado_ext.rooms import BusUnavailable, RoomMixin
 from tornado_ext.sessions import SessionGone
@@ -21,6 +21,9 @@ from tornado_ext.sessions import SessionGone
 FRAME_LIMIT = 4096  # bytes
 LOGGED_OUT = 4401  # close code, after HTTP's 401
 NOT_STORED = "A server does not answer, and the message is not stored. Try again in a moment."
+PERHAPS_STORED = (
+    "A server does not answer. The message may not have been stored: reload the page to see."
+)
 NOT_CARRIED = "The message is stored, but some will see it only when they load the page again."
 
 
@@ -84,6 +87,9 @@ class ChatSocket(RoomMixin, BaseHandler, WebSocketHandler):
             except BusUnavailable as exc:
                 app_log.warning("room %s: %s", self.room, exc)
                 await self.complain(NOT_CARRIED)
+            except PerhapsStored as exc:
+                app_log.warning("room %s: %s", self.room, exc)
+                await self.complain(PERHAPS_STORED)
             except Unavailable as exc:
                 app_log.warning("room %s: %s", self.room, exc)
                 await self.complain(NOT_STORED)

@@ -4,11 +4,17 @@ import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from tornado_ext.errors import Unavailable
+
 LOBBY = "lobby"  # the room that is always there
 
 
 class NameTaken(Exception):
     """A user of that name exists, or was made a moment earlier."""
+
+
+class PerhapsStored(Unavailable):
+    """The database gave no answer in time, and may have done what it was asked, or do it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class Storage(ABC):
 
     @abstractmethod
     async def add_message(self, room: str, author_id: int, author: str, text: str) -> Message:
-        """Store what was said; the time is now."""
+        """Store what was said; the time is now. Raise `PerhapsStored` when it can't be known."""
 
     @abstractmethod
     async def messages(self, room: str, limit: int = 50) -> list[Message]:

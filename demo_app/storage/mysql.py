@@ -2,8 +2,8 @@
 
 import time
 
-from demo_app.storage.base import LOBBY, Message, NameTaken, Storage, User, user_key
-from tornado_ext.mysql import Database, DuplicateKey
+from demo_app.storage.base import LOBBY, Message, NameTaken, PerhapsStored, Storage, User, user_key
+from tornado_ext.mysql import ConnectionLost, Database, DuplicateKey, QueryTimeout
 
 START_TIMEOUT = 10  # seconds to create a table
 
@@ -76,7 +76,10 @@ class MySQLStorage(Storage):
     async def add_message(self, room: str, author_id: int, author: str, text: str) -> Message:
         sql = "INSERT INTO messages (room, author_id, text, sent_at) VALUES (%s, %s, %s, %s)"
         now = time.time()
-        result = await self._db.execute(sql, room, author_id, text, now)
+        try:
+            result = await self._db.execute(sql, room, author_id, text, now)
+        except (ConnectionLost, QueryTimeout) as exc:
+            raise PerhapsStored(str(exc)) from exc
         return Message(result.lastrowid, author_id, author, text, now)
 
     async def messages(self, room: str, limit: int = 50) -> list[Message]:

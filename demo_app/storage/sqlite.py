@@ -4,8 +4,8 @@ import sqlite3
 import time
 from pathlib import Path
 
-from demo_app.sqlite import SQLiteFile
-from demo_app.storage.base import LOBBY, Message, NameTaken, Storage, User, user_key
+from demo_app.sqlite import FileTimeout, SQLiteFile
+from demo_app.storage.base import LOBBY, Message, NameTaken, PerhapsStored, Storage, User, user_key
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
@@ -72,7 +72,10 @@ class SQLiteStorage(Storage):
         sql = """INSERT INTO messages (room, author_id, text, sent_at) VALUES (?, ?, ?, ?)
                  RETURNING id"""
         now = time.time()
-        [(message_id,)] = await self._file.fetch(sql, room, author_id, text, now)
+        try:
+            [(message_id,)] = await self._file.fetch(sql, room, author_id, text, now)
+        except FileTimeout as exc:
+            raise PerhapsStored(str(exc)) from exc
         return Message(message_id, author_id, author, text, now)
 
     async def messages(self, room: str, limit: int = 50) -> list[Message]:

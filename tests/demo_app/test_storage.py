@@ -140,6 +140,20 @@ class TestSQLiteStorage(StorageSuite):
         other.close()
         await storage.add_user("ann", "hash")
 
+    @pytest.mark.gen_test
+    async def test_statement_that_was_given_up_in_the_queue_is_not_run(
+        self, storage: Storage, tmp_path: Path
+    ) -> None:
+        ann = await storage.add_user("ann", "hash")
+        other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        said = (storage.add_message(LOBBY, ann.id, ann.name, "lost") for _ in range(8))
+        outcomes = await asyncio.gather(*said, return_exceptions=True)
+        assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+        other.execute("COMMIT")
+        other.close()
+        assert len(await storage.messages(LOBBY)) <= 1  # the one that had begun
+
 
 class MySQLStorageSuite(StorageSuite):
     scheme = ""

@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from functools import partial
 from pathlib import Path
+from signal import SIGINT
 from typing import NoReturn
 
 from tornado.log import enable_pretty_logging
@@ -12,6 +13,8 @@ from demo_app.app import start
 from demo_app.config import Config
 from tornado_ext.errors import TornadoExtError
 from tornado_ext.serving import serve
+
+LAST_PORT = 65535
 
 
 class Parser(ArgumentParser):
@@ -30,6 +33,8 @@ def main() -> None:
         serve(partial(start, config), config.port, address=config.address)
     except TornadoExtError as exc:
         sys.exit(f"demo_app: {exc}")
+    except KeyboardInterrupt:  # before it served, or a second one, which ends it at once
+        sys.exit(128 + SIGINT)
 
 
 def parse() -> Config:
@@ -54,8 +59,8 @@ def parse() -> Config:
 
 def port(text: str) -> int:
     """Return a TCP port; 0 is one that is free."""
-    if not text.isdecimal() or int(text) > 65535:
-        raise ArgumentTypeError(f"{text!r} is not a port: 0 to 65535")
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise ArgumentTypeError(f"{text!r} is not a port: 0 to {LAST_PORT}")
     return int(text)
 
 

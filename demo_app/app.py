@@ -70,6 +70,6 @@ def make_app(config: Config) -> Application:
 async def start(config: Config) -> Application:
     """Return the application with its database ready. Raises `ConfigurationError`."""
     app = make_app(config)
-    with naming("--database"):
+    with naming("--data" if config.database == "sqlite" else "--database"):
         await app.settings["storage"].start()
     return app

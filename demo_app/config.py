@@ -1,6 +1,6 @@
 """What the command line sets, and what is made of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ class Config:
         with naming("--sessions"):
             if len(self.sessions) == 1:
                 return RedisStore(self.sessions[0])
-            return ShardedRedisStore(dict(map(shard, self.sessions)))
+            return ShardedRedisStore(shards(self.sessions))
 
     def make_storage(self) -> Storage:
         """Return the storage: SQLite, or MySQL through either driver."""
@@ -58,12 +58,17 @@ class Config:
         return self.data / name
 
 
-def shard(word: str) -> tuple[str, str]:
-    """Split ``a=redis://host`` into the shard's name and its URL."""
-    name, equals, url = word.partition("=")
-    if not equals:
-        raise ConfigurationError(f"{word!r} is one of several and has no name: a={word}")
-    return name, url
+def shards(words: Iterable[str]) -> dict[str, str]:
+    """Return the URLs of shards by name, from words such as ``a=redis://host``."""
+    urls: dict[str, str] = {}
+    for word in words:
+        name, equals, url = word.partition("=")
+        if not equals:
+            raise ConfigurationError(f"{word!r} is one of several and has no name: a={word}")
+        if name in urls:
+            raise ConfigurationError(f"two shards have the name {name!r}")
+        urls[name] = url
+    return urls
 
 
 @contextmanager

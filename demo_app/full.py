@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import NoReturn
 
 from tornado.netutil import bind_sockets
 
-from demo_app.__main__ import Parser, port
+from demo_app.__main__ import LAST_PORT, Parser, port
 from demo_app.config import naming
 from tornado_ext.errors import TornadoExtError
 from tornado_ext.testing import MariaDBServer, RedisServer
@@ -53,7 +54,7 @@ class App:
 def main() -> None:
     """Run all of it until Ctrl-C, SIGTERM, or the end of one of the two processes."""
     parser = Parser(prog="demo_app.full", description="The app on private servers.")
-    parser.add_argument("--port", type=port, default=8888, help="of the first process (8888)")
+    parser.add_argument("--port", type=first_port, default=8888, help="of the first process (8888)")
     parser.add_argument("--database", choices=["mysql", "mysql+tornado"], default="mysql")
     args = parser.parse_args()
     ports = [args.port, args.port + 1] if args.port else [0, 0]
@@ -67,6 +68,14 @@ def main() -> None:
         print("All stopped.")
     except TornadoExtError as exc:
         sys.exit(f"demo_app.full: {exc}")
+
+
+def first_port(text: str) -> int:
+    """Return a TCP port that has a next one; 0 is any two that are free."""
+    number = port(text)
+    if number == LAST_PORT:
+        raise ArgumentTypeError(f"{number} leaves no port for the second process")
+    return number
 
 
 def interrupt(*_: object) -> NoReturn:

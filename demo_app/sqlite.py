@@ -65,6 +65,8 @@ class SQLiteFile:
             return self._connection
 
     async def _open(self) -> aiosqlite.Connection:
+        # What fails, fails here: aiosqlite's thread would outlive its failure, and the event loop.
+        sqlite3.connect(self._path).close()
         connection = await aiosqlite.connect(self._path, timeout=LOCK_TIMEOUT, isolation_level=None)
         try:
             # A write-ahead log lets readers go on while somebody writes, and survives a kill.

@@ -69,6 +69,7 @@ def test_files_are_nobody_elses(tmp_path: Path) -> None:
         ["--data=/dev/null/data"],
         ["--sessions=nonsense"],
         ["--sessions", "redis://one", "redis://two"],
+        ["--sessions", "a=redis://one", "a=redis://two"],
         ["--sessions", "a=redis://one", "b=http://two"],
         ["--sessions", "a=redis://one", "b=redis://one"],
         ["--database=postgres://host/chat"],
@@ -84,6 +85,33 @@ def test_wrong_setting_is_one_line_that_names_it(tmp_path: Path, options: list[s
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
     assert options[0].partition("=")[0].strip("-") in line
+
+
+def test_file_that_can_not_be_opened_is_one_line_that_names_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "chat.db").mkdir()
+    ended = run(tmp_path, "demo_app", f"--data={tmp_path}", "--port=0")
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "--data" in line
+    assert "chat.db" in line
+
+
+def test_full_refuses_the_last_port_before_it_starts_anything(tmp_path: Path) -> None:
+    ended = run(tmp_path, "demo_app.full", "--port=65535")
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert "--port" in line
+
+
+def test_ctrl_c_before_it_serves_ends_it_without_complaint() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = f"--database=mysql://nobody@127.0.0.1:{silent.getsockname()[1]}/chat"
+        with Program("demo_app", "--port=0", database) as program:
+            connection, _ = silent.accept()
+            assert program.end(signal.SIGINT) == 130
+            connection.close()
+            assert "Traceback" not in program.output
 
 
 def test_wrong_address_is_one_line_that_names_it(tmp_path: Path) -> None:

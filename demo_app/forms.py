@@ -10,6 +10,13 @@ from tornado_ext.forms import Form, IntegerField, PasswordField, StringField, Va
 NAME_LENGTH = 32  # characters, of a person or a room
 MESSAGE_LENGTH = 1000  # characters
 
+# What Python calls printable and shows nothing: Unicode's Default_Ignorable_Code_Point, whose other
+# members are control and format characters, and the empty Braille pattern.
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0000-\U000e0fff]"
+)
+
 
 class RegisterForm(Form):
     """A new account."""
@@ -31,11 +38,17 @@ class RegisterForm(Form):
     def clean_name(self, value: str) -> str:
         """Refuse what can't be seen; what is left is stored tidily."""
         name = tidy(value)
-        if not name.isprintable():
+        if not can_be_seen(name):
             raise ValidationError("Use letters, digits and signs that can be seen.")
         if not 0 < len(name) <= NAME_LENGTH:
             raise ValidationError(f"Use 1 to {NAME_LENGTH} characters.")
         return name
+
+
+def can_be_seen(name: str) -> bool:
+    """Tell whether each character of ``name`` shows, and the first one by itself."""
+    combining = unicodedata.category(name[:1] or "x").startswith("M")
+    return name.isprintable() and not UNSEEN.search(name) and not combining
 
 
 class LoginForm(Form):

@@ -14,6 +14,7 @@ from tests.demo_app.conftest import PASSWORD, Visit
 from tornado_ext.testing import Client
 
 WRONG = "Name or password is wrong."
+UNSEEN = "Use letters, digits and signs that can be seen."
 ANN = {"name": "ann", "password": PASSWORD}
 
 
@@ -81,7 +82,11 @@ async def test_taken_name_is_a_form_error(person: Visit, visitor: Client) -> Non
         ("x" * 33, PASSWORD, "Use 32 or fewer characters."),
         ("\ufdfa" * 2, PASSWORD, "Use 1 to 32 characters."),
         ("a\0b", PASSWORD, "Control characters are not allowed."),
-        ("a\u202eb", PASSWORD, "Use letters, digits and signs that can be seen."),
+        ("a\u202eb", PASSWORD, UNSEEN),
+        *(
+            (name, PASSWORD, UNSEEN)
+            for name in ("\u3164", "\u2800", "\u0301", "a\ufe0f", "a\u034f")
+        ),
         ("ann", "", "This field is required."),
         ("ann", "short", "Use 10 or more characters."),
         ("ann", "x" * 129, "Use 128 or fewer characters."),

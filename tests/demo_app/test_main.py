@@ -92,7 +92,7 @@ def test_file_that_can_not_be_opened_is_one_line_that_names_its_setting(tmp_path
     ended = run(tmp_path, "demo_app", f"--data={tmp_path}", "--port=0")
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    assert "--data" in line
+    assert "--data: " in line
     assert "chat.db" in line
 
 

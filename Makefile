@@ -15,7 +15,7 @@ BROWSER = chromium:chromium chromedriver:chromium-driver
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo demo-full test lint clean programs
+.PHONY: help demo demo-full test lint bench clean programs
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ lint: $(VENV)/.installed-dev ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev ## measure what a request costs, next to stock Tornado
+	$(BIN)/python -m benchmarks.lifecycle
 
 clean: ## remove the venv and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,41 +1,73 @@
-"""Redis servers: clients with bounded waits, one for each event loop."""
+"""Redis servers: commands with bounded waits, on one connection for each event loop."""
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tornado_ext._extras import require
 from tornado_ext._patience import patience
+from tornado_ext._shared import SharedConnection
 from tornado_ext.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from redis.asyncio import ConnectionPool, Redis
 
 TOTAL_TIMEOUT = 0.5  # seconds, for a command with all that it needs, connecting included
-CONNECTIONS = 32  # at once; further commands wait for one
+CONNECT_TIMEOUT = 0.25  # seconds, TLS and authentication included
+
+# Sent again if the connection is lost before the reply has come: they change nothing.
+READS = frozenset({"EXISTS", "GET", "HGETALL", "HMGET", "INFO", "PING", "ZRANGE"})
+
+# Whatever the URL says. Waits are bounded by `SharedConnection`; with its own retries redis-py
+# 8.1 waits four seconds for a server that refuses.
+CONNECTION = {
+    "protocol": 2,
+    "decode_responses": True,
+    "encoding": "utf-8",
+    "encoding_errors": "strict",
+    "socket_timeout": None,
+    "socket_connect_timeout": None,
+    "socket_read_size": 65536,
+    "health_check_interval": 0,
+}
 
 
 class RedisServer:
-    """A Redis server given by its URL, or by a ``redis.asyncio`` client of the caller's own."""
+    """A Redis server given by its URL, or by a ``redis.asyncio`` client of the caller's own.
+
+    Commands to a URL share one connection for each event loop. A client of the caller's own,
+    such as Sentinel's or Cluster's, is used as it is.
+    """
 
     def __init__(self, target: "str | Redis", argument: str) -> None:
         """Check ``target``, which ``argument`` names in messages; connect only at first use.
+
+        ``socket_timeout`` and ``socket_connect_timeout`` in the URL's query are in seconds, for a
+        command with all that it needs and for connecting; 0.5 and 0.25 by default.
 
         :raises MissingExtra: if redis is not installed.
         :raises ConfigurationError: if the URL can't be right.
         """
         redis = require("redis.asyncio", "redis")
-        require("hiredis", "redis")
+        self._pack = require("hiredis", "redis").pack_command
+        self._errors = require("redis.exceptions", "redis")
         self._target = target
+        self._loops: dict[asyncio.AbstractEventLoop, SharedConnection] = {}
         self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
+        self._timeouts = {"timeout": TOTAL_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
+        self._pool: ConnectionPool | None = None
         if isinstance(target, str):
             try:
-                redis.ConnectionPool.from_url(target).make_connection()
                 options = redis.connection.parse_url(target)
                 _check_database(target, options)
+                self._timeouts = _timeouts(options)
+                self._pool = redis.ConnectionPool(**options | CONNECTION)
+                self._pool.make_connection()
             except (ValueError, TypeError) as exc:
                 raise ConfigurationError(f"{argument} is not a Redis URL: {exc}") from exc
             self.name = _address(options)
@@ -45,6 +77,58 @@ class RedisServer:
             raise ConfigurationError(
                 f"{argument} must be a Redis URL or a redis.asyncio client, not {target!r}"
             )
+
+    async def command(self, *args: str | bytes | int | float) -> Any:
+        """Return the reply to a command: as RESP2 has it, with str in place of bytes.
+
+        :raises TimeoutError: if there was none in time. The command may have been carried out.
+        :raises ConnectionError: if Redis is away. A `ConnectionLost` may have been carried out.
+        :raises redis.exceptions.ResponseError: if Redis answered with an error.
+        :raises UnicodeDecodeError: if the reply is no UTF-8.
+        """
+        if self._pool is None:
+            return await self._ask_client(args)
+        return await self._shared().ask(self._pack(args), repeatable=args[0] in READS)
+
+    async def script(self, text: str, keys: Sequence[str], *args: str | bytes | float) -> Any:
+        """Run a Lua script, which Redis may or may not know; return and raise as `command` does."""
+        try:
+            return await self.command("EVALSHA", _sha(text), len(keys), *keys, *args)
+        except self._errors.NoScriptError:
+            return await self.command("EVAL", text, len(keys), *keys, *args)
+
+    async def close(self) -> None:
+        """Close the running loop's connection, once the replies that are due have come or failed.
+
+        A client of the caller's own is left open.
+        """
+        loop = asyncio.get_running_loop()
+        if (shared := self._loops.pop(loop, None)) is not None:
+            await shared.close()
+        if (client := self._clients.pop(loop, None)) is not None:
+            await client.aclose()
+
+    def _shared(self) -> SharedConnection:
+        loop = asyncio.get_running_loop()
+        shared = self._loops.get(loop)
+        if shared is None:
+            assert self._pool is not None  # noqa: S101
+            for ended in [other for other in self._loops if other.is_closed()]:
+                del self._loops[ended]
+            shared = SharedConnection(self._pool.make_connection, **self._timeouts)
+            self._loops[loop] = shared
+        return shared
+
+    async def _ask_client(self, args: tuple[str | bytes | int | float, ...]) -> Any:
+        try:
+            async with patience(TOTAL_TIMEOUT):
+                return _plain(await self._target.execute_command(*args))  # type: ignore[union-attr]
+        except self._errors.ResponseError:
+            raise
+        except self._errors.TimeoutError as exc:
+            raise TimeoutError(str(exc)) from exc
+        except (self._errors.RedisError, self._errors.RedisClusterException) as exc:
+            raise ConnectionError(str(exc)) from exc
 
     @property
     def client(self) -> "Redis":
@@ -73,12 +157,6 @@ class RedisServer:
         if isinstance(self._target, str):
             await self.client.connection_pool.disconnect(inuse_connections=False)
 
-    async def close(self) -> None:
-        """Close the running loop's client; a client of the caller's own is left open."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
-
 
 def _connect(url: str) -> "Redis":
     from redis.asyncio import BlockingConnectionPool, Redis
@@ -87,7 +165,7 @@ def _connect(url: str) -> "Redis":
 
     pool = BlockingConnectionPool.from_url(
         url,
-        max_connections=CONNECTIONS,
+        max_connections=32,
         timeout=None,
         decode_responses=True,
         # `RedisServer.answering` bounds the wait, and a busy loop does not cut it short.
@@ -97,6 +175,32 @@ def _connect(url: str) -> "Redis":
         retry=Retry(NoBackoff(), 0),
     )
     return Redis.from_pool(pool)
+
+
+@lru_cache
+def _sha(script: str) -> str:
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def _plain(reply: Any) -> Any:
+    """Return what a client made of a reply as `RedisServer.command` has it."""
+    if isinstance(reply, bytes):
+        return reply.decode()
+    if isinstance(reply, dict):
+        return [_plain(item) for pair in reply.items() for item in pair]
+    if isinstance(reply, list):
+        return [_plain(item) for item in reply]
+    return reply
+
+
+def _timeouts(options: dict[str, Any]) -> dict[str, float]:
+    timeouts = {
+        "timeout": options.get("socket_timeout", TOTAL_TIMEOUT),
+        "connect_timeout": options.get("socket_connect_timeout", CONNECT_TIMEOUT),
+    }
+    if min(timeouts.values()) <= 0:
+        raise ValueError("a timeout must be above 0")
+    return timeouts
 
 
 def _check_database(url: str, options: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ PYTHON =
 PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 PORT = 8888
 DB = mysql
+TOPIC =
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -34,8 +35,8 @@ lint: $(VENV)/.installed-dev ## check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-dev ## measure what a request costs, next to stock Tornado
-	$(BIN)/python -m benchmarks.lifecycle
+bench: programs $(VENV)/.installed-bench ## measure speed and memory, next to peers; TOPIC=memory
+	@$(BIN)/python -m benchmarks $(TOPIC)
 
 clean: ## remove the venv and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
@@ -65,7 +66,7 @@ $(VENV)/.made:
 
 # Install the missing ones of PROGRAMS. Debian starts a server that it installs: stop that one, for
 # the demo and the tests start servers of their own.
-demo-full: PROGRAMS = $(SERVERS)
+demo-full bench: PROGRAMS = $(SERVERS)
 test: PROGRAMS = $(SERVERS) $(BROWSER)
 programs:
 	@missing=; PATH="$$PATH:/usr/sbin"; \

@@ -1,6 +1,6 @@
 """The cost of a request on a connection that sends nothing: Tornado and Python, no sockets.
 
-``python -m benchmarks.in_process stock`` prints that of one case, in microseconds.
+``python -m benchmarks.in_process CASE BATCHES`` prints that of one case, in microseconds.
 """
 
 import asyncio
@@ -13,12 +13,69 @@ from typing import Any
 from tornado.concurrent import Future
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
-from benchmarks.cases import CASES
+from benchmarks._cases import CASES
+from benchmarks._figures import Figure, spread
 
+TARGETS = {  # of stock
+    "mixins, nothing to do": 1.20,
+    "five def middlewares": 1.35,
+    "five async def middlewares": 1.70,
+    "a reply that awaits once": 1.60,
+}
 TURNS = 5  # processes of each case, in turn: CPython adapts its bytecode to the classes it meets
 BATCHES = 200  # in each process; the fastest counts
 BATCH = 20  # requests, in flight together
 WARM_UP = 10  # requests before each batch, one after the other
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """Return what a request costs on stock Tornado, and in each other case next to it."""
+    turns, batches = (1, 1) if quick else (TURNS, BATCHES)
+    costs = [{case: in_its_own_process(case, batches) for case in CASES} for _ in range(turns)]
+    best = {case: min(turn[case] for turn in costs) for case in CASES}
+    figures = [Figure("stock", best["stock"], "us", spread=spread(turn["stock"] for turn in costs))]
+    for case in list(CASES)[1:]:
+        ratios = [turn[case] / turn["stock"] for turn in costs]
+        ratio = best[case] / best["stock"]
+        figures.append(Figure(case, ratio, "of stock", TARGETS.get(case), spread(ratios)))
+    return figures
+
+
+def in_its_own_process(case: str, batches: int) -> float:
+    """Return the cost in the fastest batch, in microseconds."""
+    command = [sys.executable, "-m", "benchmarks.in_process", case, str(batches)]
+    return float(subprocess.check_output(command))
+
+
+async def best_batch(case: str, batches: int) -> float:
+    """Return the cost in the fastest batch, in microseconds."""
+    return min([await one_batch(case) for _ in range(batches)])
+
+
+async def one_batch(case: str) -> float:
+    """Return the CPU time of a request, from its parsed headers to its reply, in microseconds."""
+    connection = SendsNothing()
+    delegates = [_delegate(case, connection) for _ in range(WARM_UP + BATCH)]
+    for delegate in delegates[:WARM_UP]:
+        await _answer(connection, [delegate])
+    start = time.process_time_ns()
+    await _answer(connection, delegates[WARM_UP:])
+    return (time.process_time_ns() - start) / BATCH / 1000
+
+
+def _delegate(case: str, connection: Any) -> Any:
+    """Return what the HTTP server calls once it has read the request."""
+    start_line, headers = RequestStartLine("GET", "/", "HTTP/1.1"), HTTPHeaders({"Host": "x"})
+    request = HTTPServerRequest(start_line=start_line, headers=headers, connection=connection)
+    return CASES[case].application.get_handler_delegate(request, CASES[case].handler)
+
+
+async def _answer(connection: "SendsNothing", delegates: list[Any]) -> None:
+    due = connection.finished + len(delegates)
+    for delegate in delegates:
+        delegate.finish()
+    while connection.finished < due:
+        await asyncio.sleep(0)
 
 
 class SendsNothing:
@@ -43,46 +100,5 @@ class SendsNothing:
         self.finished += 1
 
 
-async def one_batch(case: str) -> float:
-    """Return the CPU time of a request, from its parsed headers to its reply, in microseconds."""
-    connection = SendsNothing()
-    delegates = [_delegate(case, connection) for _ in range(WARM_UP + BATCH)]
-    for delegate in delegates[:WARM_UP]:
-        await _answer(connection, [delegate])
-    start = time.process_time_ns()
-    await _answer(connection, delegates[WARM_UP:])
-    return (time.process_time_ns() - start) / BATCH / 1000
-
-
-def _delegate(case: str, connection: Any) -> Any:
-    """Return what the HTTP server calls once it has read the request."""
-    start_line, headers = RequestStartLine("GET", "/", "HTTP/1.1"), HTTPHeaders({"Host": "x"})
-    request = HTTPServerRequest(start_line=start_line, headers=headers, connection=connection)
-    return CASES[case].application.get_handler_delegate(request, CASES[case].handler)
-
-
-async def _answer(connection: SendsNothing, delegates: list[Any]) -> None:
-    due = connection.finished + len(delegates)
-    for delegate in delegates:
-        delegate.finish()
-    while connection.finished < due:
-        await asyncio.sleep(0)
-
-
-async def best_batch(case: str) -> float:
-    """Return the cost in the fastest batch."""
-    return min([await one_batch(case) for _ in range(BATCHES)])
-
-
-def measure() -> dict[str, float]:
-    """Return what a request costs in each case, in microseconds."""
-    costs: dict[str, list[float]] = {case: [] for case in CASES}
-    for _ in range(TURNS):
-        for case in CASES:
-            command = [sys.executable, "-m", "benchmarks.in_process", case]
-            costs[case].append(float(subprocess.check_output(command)))
-    return {case: min(runs) for case, runs in costs.items()}
-
-
 if __name__ == "__main__":
-    print(asyncio.run(best_batch(sys.argv[1])))
+    print(asyncio.run(best_batch(sys.argv[1], int(sys.argv[2]))))

@@ -1,0 +1,77 @@
+"""Server processes, and the client that talks to them. Linux alone: see `Server.cpu`."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+IDLE = 0.005  # seconds; Linux 6 brings the clock of a running process up to date every 4 ms
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server process on 127.0.0.1."""
+
+    port: int
+    pid: int
+
+    def cpu(self) -> int:
+        """Return the CPU time that it has used, in nanoseconds: its own and the kernel's for it.
+
+        Call it when no request is left. Exact to a microsecond, unlike /proc.
+        """
+        time.sleep(IDLE)
+        # What clock_getcpuclockid(3) returns for another process, which Python doesn't have.
+        return time.clock_gettime_ns(~self.pid << 3 | 2)
+
+
+@contextmanager
+def server(module: str, *arguments: str) -> Iterator[Server]:
+    """Run a module that prints its port and ends with its standard input, as `serve` does."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield Server(int(process.stdout.readline()), process.pid)
+        finally:
+            process.stdin.close()
+
+
+async def serve(application: Application) -> None:
+    """Print a free port and serve on it, until standard input ends."""
+    (listening,) = bind_sockets(0, "127.0.0.1")
+    HTTPServer(application).add_sockets([listening])
+    print(listening.getsockname()[1], flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+class Client:
+    """A connection that is kept alive."""
+
+    def __init__(self, port: int) -> None:
+        """Connect to ``port``."""
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def get(self, request: bytes = GET) -> bytes:
+        """Return the body of a short reply, which comes in one piece."""
+        self._socket.sendall(request)
+        return self._socket.recv(65536).partition(b"\r\n\r\n")[2]
+
+    def __enter__(self) -> "Client":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the connection."""
+        self._socket.close()

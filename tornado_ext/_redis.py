@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -198,7 +199,7 @@ def _timeouts(options: dict[str, Any]) -> dict[str, float]:
         "timeout": options.get("socket_timeout", TOTAL_TIMEOUT),
         "connect_timeout": options.get("socket_connect_timeout", CONNECT_TIMEOUT),
     }
-    if min(timeouts.values()) <= 0:
+    if not all(0 < seconds < math.inf for seconds in timeouts.values()):
         raise ValueError("a timeout must be above 0")
     return timeouts
 

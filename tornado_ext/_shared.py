@@ -112,6 +112,7 @@ class SharedConnection:
             raise _copy(self._refusal)
         self.line = _Line(self)
         self.lines.add(self.line)
+        self.asked.set()
         return self.line
 
     def _commands(self) -> list[Command]:
@@ -229,7 +230,7 @@ class _Line:
             if command.repeatable and shared.line is self:
                 shared.unsent.appendleft(command._replace(repeatable=False))
             else:
-                _fail(command, ConnectionLost(f"connection lost, the command may be done: {why}"))
+                _fail(command, ConnectionLost(f"{why} The command may have been carried out."))
         self.sent.clear()
         shared.dismiss(self)
 

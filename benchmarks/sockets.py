@@ -14,9 +14,9 @@ from benchmarks._servers import Client, Server, serve, server
 
 TARGETS = {"stock again": None, "mixins, nothing to do": 1.03}  # of stock
 COMPARED = ("stock", *TARGETS)
-TURNS = 10  # of fresh processes: two that run the same code differ by some percent
-ROUNDS = 40  # in each turn, the processes one after the other, always in the same order
-REQUESTS = 100  # in each round, one after the other on one connection
+TURNS = 8  # of fresh processes: two that run the same code differ by some percent
+ROUNDS = 100  # in each turn, the processes one after the other, always in the same order
+REQUESTS = 30  # in each round, one after the other on one connection
 
 Costs = dict[str, float]  # by case, in microseconds
 

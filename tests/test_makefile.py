@@ -167,6 +167,12 @@ def test_demo_full_takes_the_driver(
     assert calls()[1] == "-m demo_app.full --port 8888 --database mysql+tornado"
 
 
+def test_bench_takes_the_topic(programs: Path, make: Make, calls: Callable[[], list[str]]) -> None:
+    install(programs, python3=GOOD, redis_server="", mariadbd="")
+    make("bench", "TOPIC=memory")
+    assert calls()[1] == "-m benchmarks memory"
+
+
 def test_missing_programs_are_installed_by_root_and_their_services_stopped(
     programs: Path, make: Make, calls: Callable[[], list[str]]
 ) -> None:

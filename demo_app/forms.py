@@ -2,10 +2,16 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
 
 from demo_app.storage import tidy
-from tornado_ext.forms import Form, IntegerField, PasswordField, StringField, ValidationError
+from tornado_ext.forms import (
+    Form,
+    IntegerField,
+    PasswordField,
+    StringField,
+    TextField,
+    ValidationError,
+)
 
 NAME_LENGTH = 32  # characters, of a person or a room
 MESSAGE_LENGTH = 1000  # characters
@@ -77,16 +83,6 @@ class RoomForm(Form):
         if not re.fullmatch(rf"[\w-]{{1,{NAME_LENGTH}}}", name):
             raise ValidationError("Use letters, digits and hyphens only.")
         return name
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TextField(StringField):
-    """Take text of several lines."""
-
-    def from_text(self, text: str) -> str:
-        """Refuse the control characters that begin no line and no column."""
-        super().from_text(text.replace("\n", " ").replace("\t", " "))
-        return text.strip()
 
 
 class MessageForm(Form):

@@ -20,8 +20,8 @@ from tornado_ext.forms import (
     PasswordField,
     StringField,
     Widget,
+    to_html,
 )
-from tornado_ext.forms.widgets import to_html
 
 EVIL = "</label><script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;\0"
 EVIL_SHOWN = EVIL.replace("\0", "\ufffd")
@@ -83,10 +83,13 @@ def test_a_label_is_made_from_the_name() -> None:
             {"type": "text", "required": "", "minlength": "3", "maxlength": "20"}
             | {"pattern": r"\d<&\""},
         ),
-        (EmailField(), {"type": "email", "required": "", "maxlength": "254"}),
+        (
+            EmailField(),
+            {"type": "email", "required": "", "maxlength": "254", "autocomplete": "email"},
+        ),
         (
             IntegerField(min_value=0, max_value=9),
-            {"type": "number", "required": "", "min": "0", "max": "9"},
+            {"type": "number", "required": "", "min": "0", "max": "9", "inputmode": "numeric"},
         ),
         (StringField(disabled=True, required=False), {"type": "text", "disabled": ""}),
         (StringField(widget=Input("search")), {"type": "search", "required": ""}),

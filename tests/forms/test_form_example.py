@@ -61,7 +61,7 @@ def inputs(page: HTTPResponse) -> dict:
 
 def messages(page: HTTPResponse) -> list[str]:
     document = html5lib.parse(page.body, namespaceHTMLElements=False)
-    return [element.text for element in document.iter("li")]
+    return [element.text for element in document.iterfind(".//ul[@class='field-errors']/li")]
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_the_limit_that_was_crossed_is_a_parameter() -> None:
 
 def test_limits_become_attributes_and_so_does_zero() -> None:
     assert Length(3, 5).attrs == {"minlength": 3, "maxlength": 5}
-    assert Range(min_value=0).attrs == {"min": 0, "max": None}
+    assert Range(min_value=0).attrs == {"min": "0", "max": None, "inputmode": "numeric"}
 
 
 @pytest.mark.parametrize("pattern", ["[a-z]+", "^[a-z]+$", re.compile("^[a-z]+$", re.MULTILINE)])
@@ -115,12 +115,11 @@ def test_email_refuses_what_is_not_an_address(value: str) -> None:
     ("make", "sentence"),
     [
         (lambda: Length(5, 3), r"min_length \(5\) is greater than max_length \(3\)"),
-        (lambda: Length(-1), "min_length and max_length can't be negative"),
-        (lambda: Length(max_length=-1), "min_length and max_length can't be negative"),
+        (lambda: Length(-1), "min_length can't be negative"),
+        (lambda: Length(max_length=-1), "max_length can't be negative"),
         (lambda: Length("3"), "min_length must be a whole number, not '3'"),
         (lambda: Length(max_length=2.5), "max_length must be a whole number, not 2.5"),
         (lambda: Range(5, 3), r"min_value \(5\) is greater than max_value \(3\)"),
-        (lambda: Range(max_value=True), "max_value must be a whole number, not True"),
         (lambda: Pattern("[a-z"), r"pattern is not a regular expression: '\[a-z': unterminated"),
         (lambda: Pattern(None), "pattern is not a regular expression: None"),
         (lambda: Pattern(b"a"), "pattern"),

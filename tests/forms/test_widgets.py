@@ -3,7 +3,7 @@
 import pytest
 
 from tornado_ext.errors import ConfigurationError
-from tornado_ext.forms.widgets import attributes_to_html, to_html
+from tornado_ext.forms.html import attributes_to_html, to_html
 
 
 def test_everything_that_html_reads_is_escaped() -> None:

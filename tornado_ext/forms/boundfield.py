@@ -1,144 +1,120 @@
-"""A field in a form: under a name (`NamedField`), and with the value of one form (`BoundField`)."""
+"""A field with the value of one form."""
 
-import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from tornado_ext.errors import ConfigurationError
+from tornado_ext.forms.drawing import Drawing
 from tornado_ext.forms.fields import Field
+from tornado_ext.forms.html import Attrs, attributes_to_html, writable
 from tornado_ext.forms.messages import Message
-from tornado_ext.forms.widgets import attributes_to_html, to_html, writable
 
 if TYPE_CHECKING:
     from tornado_ext.forms.form import Form
-
-# It becomes part of ids. Tornado reads the names in a query as Latin-1, and "_xsrf" is taken.
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-
-_Attrs: TypeAlias = dict[str, str | int | bool | None]
-
-
-class NamedField:
-    """Hold what follows from a field and the name that a class of forms gave it.
-
-    Made once for each class, so that checking or drawing a form has only to look it up.
-    """
-
-    def __init__(self, name: str, field: Field[Any], hook: str | None) -> None:
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(
-                f"{name!r} can't be the name of a field: it must be ASCII letters, "
-                "digits, _ and -, the first a letter"
-            )
-        self.name: Final = name
-        self.field: Final = field
-        self.hook: Final = hook  # the form's method clean_<name>
-        self.rules: Final = field.rules()
-        label = name.replace("_", " ").capitalize() if field.label is None else field.label
-        self.label: Final = label
-
-        attrs = _attributes(name, field, self.rules)
-        described_by = attrs.pop("aria-describedby", None)
-        help_id = f"id_{name}-help" if field.help_text else None
-        self.errors_id: Final = f"id_{name}-errors"
-        self.attrs_html: Final = attributes_to_html(attrs | _described_by(described_by, help_id))
-        self.invalid_attrs_html: Final = attributes_to_html(
-            attrs | {"aria-invalid": "true"} | _described_by(described_by, help_id, self.errors_id)
-        )
-        label_attrs = attributes_to_html({"for": attrs["id"]})
-        self.label_html: Final = f"<label{label_attrs}>{to_html(label)}</label>"
-        help_html = f'<p class="field-help" id="{help_id}">{to_html(field.help_text)}</p>'
-        self.help_html: Final = help_html if help_id else ""
 
 
 class BoundField:
     """Show one field of one form: ``form["name"]``.
 
     Made anew each time it is asked for; it holds nothing of its own. What `render` and its parts
-    return is HTML, everything in it escaped: ``{% raw form["name"].render() %}``.
+    return is HTML, everything in it escaped: ``{% raw form["name"].render() %}``. They take HTML
+    attributes that go before the field's own: ``render({"placeholder": "you@example.com"})``.
     """
 
-    __slots__ = ("_form", "_named")
+    __slots__ = ("_drawing", "_form", "_key", "field")
 
-    def __init__(self, form: "Form", named: NamedField) -> None:
+    def __init__(self, form: "Form", key: str, field: Field[Any], drawing: Drawing) -> None:
+        self.field = field
         self._form = form
-        self._named = named
+        self._key = key
+        self._drawing = drawing
 
     @property
     def name(self) -> str:
-        return self._named.name
+        """Return the name in HTML, with the form's prefix."""
+        return self._drawing.name
+
+    @property
+    def id(self) -> str:
+        return self._drawing.id
 
     @property
     def label(self) -> str:
-        return self._named.label
+        return self._drawing.label
 
     @property
     def help_text(self) -> str:
-        return self._named.field.help_text
+        return self._drawing.help_text
+
+    @property
+    def errors(self) -> list[Message]:
+        return self._form.errors.get(self._key, [])
+
+    @property
+    def is_hidden(self) -> bool:
+        """Return whether nobody sees the control: then it has no label, and its errors no place."""
+        return self.field.widget.kind == "hidden"
+
+    @property
+    def values(self) -> Sequence[str]:
+        """Return the texts that are chosen or shown: those sent, else the initial ones.
+
+        U+FFFD stands for what HTML or UTF-8 can't hold.
+        """
+        shown = self._form.shown_values(self._key)
+        return [writable(self.field.to_text(value)) for value in shown]
+
+    @property
+    def value(self) -> str:
+        """Return the first of `values`, or ""."""
+        return next(iter(self.values), "")
 
     @property
     def options(self) -> Sequence[tuple[str, str]]:
         """Return (text, label) pairs, none unless the field is a choice."""
-        return self._named.field.options
+        return self.field.options
 
     @property
-    def errors(self) -> list[Message]:
-        return self._form.errors.get(self._named.name, [])
+    def options_html(self) -> Sequence[tuple[str, str, str]]:
+        """Return the text of each option, and its value and its label as HTML."""
+        drawing = self._drawing
+        return drawing.options if self.field is drawing.field else drawing.options_of(self.field)
 
-    @property
-    def value(self) -> str:
-        """Return the text that the control shows: what was sent, else the initial value.
+    def class_html(self, part: str) -> str:
+        """Return `` class="..."`` as the form's ``classes`` have it for this kind of widget."""
+        return attributes_to_html({"class": self._drawing.css_class(part)})
 
-        U+FFFD stands for what HTML or UTF-8 can't hold.
+    def render(self, attrs: Attrs | None = None) -> str:
+        """Return label, control, help and errors in one element, a fieldset for a group.
+
+        ``attrs`` are the control's.
         """
-        return writable(self._named.field.to_text(self._form.shown_value(self._named.name)))
+        control_attrs, around = self._attrs_html(attrs)
+        control = self.field.widget.render(self, control_attrs)
+        if self.is_hidden:
+            return control
+        parts = [self.render_label(), control]
+        if self.field.widget.label_after:
+            parts.reverse()
+        tag = "fieldset" if self._drawing.is_group else "div"
+        body = "\n".join([*parts, self.render_help() + self.render_errors()])
+        return f"<{tag}{around}>\n{body}</{tag}>"
 
-    def render(self) -> str:
-        """Return label, control, help and errors, in a ``<div class="field">``."""
-        label, control = self.render_label(), self.render_control()
-        if self._named.field.widget.label_after:
-            label, control = control, label
-        return (
-            f'<div class="field">\n{label}\n{control}\n'
-            f"{self.render_help()}{self.render_errors()}</div>"
-        )
+    def render_label(self, attrs: Attrs | None = None) -> str:
+        return self._drawing.draw_label(attrs) if attrs else self._drawing.label_html
 
-    def render_label(self) -> str:
-        return self._named.label_html
+    def render_control(self, attrs: Attrs | None = None) -> str:
+        return self.field.widget.render(self, self._attrs_html(attrs)[0])
 
-    def render_control(self) -> str:
-        named = self._named
-        invalid = named.name in self._form.errors
-        attrs = named.invalid_attrs_html if invalid else named.attrs_html
-        return named.field.widget.render(self, attrs)
-
-    def render_help(self) -> str:
+    def render_help(self, attrs: Attrs | None = None) -> str:
         """Return the help, or nothing if there is none; so does `render_errors`."""
-        return self._named.help_html
+        return self._drawing.draw_help(attrs) if attrs else self._drawing.help_html
 
-    def render_errors(self) -> str:
-        return errors_to_html(self.errors, f'class="field-errors" id="{self._named.errors_id}"')
+    def render_errors(self, attrs: Attrs | None = None) -> str:
+        errors = self.errors
+        return self._drawing.draw_errors(errors, attrs or {}) if errors else ""
 
-
-def errors_to_html(messages: Iterable[str], attrs: str) -> str:
-    """Return a list of messages, or nothing if there are none; ``attrs`` is HTML."""
-    items = "".join(f"<li>{to_html(message)}</li>" for message in messages)
-    return f"<ul {attrs}>{items}</ul>" if items else ""
-
-
-def _attributes(name: str, field: Field[Any], rules: Iterable[object]) -> _Attrs:
-    """Return the attributes of a field's control: its own go before those from rules."""
-    attrs: _Attrs = {
-        "name": name,
-        "id": f"id_{name}",
-        "required": field.required,
-        "disabled": field.disabled,
-    }
-    for rule in rules:
-        attrs |= getattr(rule, "attrs", {})
-    return attrs | {key.lower(): value for key, value in field.attrs.items()}
-
-
-def _described_by(*ids: object) -> _Attrs:
-    """Return the attribute that points at help and errors, which are read out with the control."""
-    return {"aria-describedby": " ".join(str(each) for each in ids if each) or None}
+    def _attrs_html(self, attrs: Attrs | None) -> tuple[str, str]:
+        invalid = bool(self.errors)
+        return (
+            self._drawing.draw_attrs(invalid, attrs) if attrs else self._drawing.attrs_html[invalid]
+        )

@@ -1,40 +1,35 @@
 """Fields: what one value of a form must be, said once.
 
 A field is immutable and knows neither a form nor a value, so one object serves every request. To
-make a kind of your own, subclass the nearest one and override `Field.from_text`; if it takes
-arguments, decorate it with ``@dataclass(frozen=True, kw_only=True, eq=False)``.
+make a kind of your own, subclass the nearest one, override `Field.from_text` or what else differs,
+and annotate the arguments that you add: every subclass is a frozen dataclass.
 """
 
-import dataclasses
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Final, Generic, TypeVar
+from dataclasses import field as default
+from typing import Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
 
 from tornado_ext.errors import ConfigurationError
+from tornado_ext.forms import html, widgets
 from tornado_ext.forms import validators as checks
-from tornado_ext.forms import widgets
+from tornado_ext.forms.html import Attrs
 from tornado_ext.forms.messages import ValidationError
-from tornado_ext.forms.validators import Attrs, Validator
+from tornado_ext.forms.submission import Submission, dumps, loads
+from tornado_ext.forms.validators import Validator
 
 T = TypeVar("T")
-ChoiceT = TypeVar("ChoiceT", bound=str | int)
 
-MAX_INTEGER: Final = 2**63 - 1  # what every database can hold
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_INTEGER_LENGTH: Final = 20  # characters; int() of thousands of digits is slow and then raises
+MAX_TEXT: Final = 1_000_000  # characters of a text without a max_length; some 10 ms of work
 
 # Categories Cc and Cs of Unicode: control characters, NUL among them, and lone surrogates.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
-# Attributes that follow from the field's name, widget, value and arguments.
-_RESERVED: Final = {"name", "type", "value", "checked", "disabled", "aria-invalid"}
 
-
+@dataclass_transform(kw_only_default=True, frozen_default=True, eq_default=False)
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Field(ABC, Generic[T]):
+class Field(Generic[T]):
     """Describe one value: its check, its messages and its HTML.
 
     ``required``: an empty value is an error. ``label``: made from the name if not given.
@@ -48,35 +43,49 @@ class Field(ABC, Generic[T]):
     """
 
     empty: ClassVar[object] = None  # the value when nothing was sent
+    kind_attrs: ClassVar[Attrs] = {}  # that follow from the kind
+    many: ClassVar[bool] = False  # several values may be sent under the name
+    is_file: ClassVar[bool] = False
 
     required: bool = True
     label: str | None = None
     help_text: str = ""
     initial: T | None = None
     validators: Sequence[Validator[T]] = ()
-    messages: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    messages: Mapping[str, str] = default(default_factory=dict)
     widget: widgets.Widget = widgets.TEXT
-    attrs: Attrs = dataclasses.field(default_factory=dict)
+    attrs: Attrs = default(default_factory=dict)
     disabled: bool = False
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclass(frozen=True, kw_only=True, eq=False)(cls)
 
     def __post_init__(self) -> None:
         if not isinstance(self.widget, widgets.Widget):
             raise ConfigurationError(f"widget must be a Widget, not {self.widget!r}")
-        for name in self.attrs:
-            if name.lower() in _RESERVED:
-                raise ConfigurationError(f"attrs can't set {name!r}: it follows from the field")
+        html.attributes_to_html(html.checked_attributes(self.attrs))
         for rule in self.rules():
             if not callable(rule):
                 raise ConfigurationError(f"validators: {rule!r} is not callable")
 
-    @abstractmethod
-    def from_text(self, text: str) -> T | None:
+    def read(self, submission: Submission, name: str) -> T:
+        """Return the value that was sent under ``name``, or `empty`. Raises `ValidationError`."""
+        sent = submission.value(name)
+        if sent is None:
+            return self.empty  # type: ignore[return-value]  # each kind has one of its own type
+        if isinstance(sent, str) and not submission.typed:
+            return self.from_text(sent)
+        return self.from_json(sent)
+
+    def from_text(self, text: str) -> T:
         """Return the value that a form sent as ``text``; `empty` if that means nothing.
 
         Raises `ValidationError`.
         """
+        raise NotImplementedError
 
-    def from_json(self, value: object) -> T | None:
+    def from_json(self, value: object) -> T:
         """Return the value that JSON, or Python code, gave as ``value``; here a str alone will do.
 
         Raises `ValidationError`.
@@ -87,14 +96,15 @@ class Field(ABC, Generic[T]):
 
     def to_text(self, value: object) -> str:
         """Return what a control shows for a value that was sent, or for an initial one."""
-        if isinstance(value, str):
-            return value
-        # str() of an int of thousands of digits raises.
-        return str(value) if isinstance(value, int) and abs(value) <= MAX_INTEGER else ""
+        return html.to_text(value)
 
     def rules(self) -> tuple[Validator[T], ...]:
         """Return every validator, the field's own first. Called once for each class of forms."""
-        return tuple(self.validators)
+        return (*self.own_rules(), *self.validators)
+
+    def own_rules(self) -> Iterable[Validator[T]]:
+        """Return the validators that follow from the kind and its arguments."""
+        return ()
 
     @property
     def options(self) -> Sequence[tuple[str, str]]:
@@ -102,7 +112,6 @@ class Field(ABC, Generic[T]):
         return ()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class StringField(Field[str]):
     """Take one line of text; "" if nothing was sent. Code ``control`` for control characters.
 
@@ -119,23 +128,37 @@ class StringField(Field[str]):
     strip: bool = True
 
     def from_text(self, text: str) -> str:
+        if len(text) > MAX_TEXT and len(text) > (self.max_length or 0):
+            raise ValidationError(code="max_length", params={"limit": self.max_length or MAX_TEXT})
         # Before strip, or a trailing newline would pass.
-        if _CONTROL.search(text):
+        if not text.isprintable() and _CONTROL.search(text):
             raise ValidationError(code="control")
         return text.strip() if self.strip else text
 
-    def rules(self) -> tuple[Validator[str], ...]:
-        rules: list[Validator[str]] = []
+    def own_rules(self) -> Iterable[Validator[str]]:
         if self.min_length is not None or self.max_length is not None:
-            rules.append(checks.Length(self.min_length, self.max_length))
+            yield checks.Length(self.min_length, self.max_length)
         if self.pattern is not None:
-            rules.append(checks.Pattern(self.pattern))
-        return (*rules, *self.kind_rules, *super().rules())
+            yield checks.Pattern(self.pattern)
+        yield from self.kind_rules
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+class TextField(StringField):
+    """Take text of several lines, which end in "\\n"; tabs are allowed."""
+
+    widget: widgets.Widget = widgets.TEXTAREA
+
+    def from_text(self, text: str) -> str:
+        # Browsers send "\r\n" and count one character for it, as maxlength does.
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        super().from_text(text.replace("\n", " ").replace("\t", " "))
+        return text.strip() if self.strip else text
+
+
 class PasswordField(StringField):
     """Take a password, as it was typed. It is never sent back."""
+
+    kind_attrs: ClassVar[Attrs] = {"autocomplete": "current-password"}
 
     max_length: int | None = 1024
     strip: bool = False
@@ -145,141 +168,75 @@ class PasswordField(StringField):
         return ""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+class HiddenField(StringField):
+    """Take text that the page sends back and nobody sees. It can be tampered with all the same."""
+
+    widget: widgets.Widget = widgets.HIDDEN
+
+
 class EmailField(StringField):
     """Take an e-mail address; code ``email``."""
 
+    kind_attrs: ClassVar[Attrs] = {"autocomplete": "email"}
     kind_rules: ClassVar[tuple[Validator[str], ...]] = (checks.email,)
 
     max_length: int | None = 254  # characters, RFC 5321 section 4.5.3.1.3
     widget: widgets.Widget = widgets.EMAIL
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class IntegerField(Field[int]):
-    """Take a whole number of at most 64 bits; codes ``integer`` and ``too_large``.
+class URLField(StringField):
+    """Take an absolute address, http or https, without a user's name in it; code ``url``."""
 
-    ``min_value``, ``max_value``: both included.
+    kind_attrs: ClassVar[Attrs] = {"autocomplete": "url"}
+    kind_rules: ClassVar[tuple[Validator[str], ...]] = (checks.url,)
+
+    max_length: int | None = 2048
+    widget: widgets.Widget = widgets.URL
+
+
+class SlugField(StringField):
+    """Take ASCII letters, digits, underscores and hyphens; code ``slug``."""
+
+    kind_rules: ClassVar[tuple[Validator[str], ...]] = (checks.slug,)
+
+    max_length: int | None = 50
+
+
+class JSONField(Field[Any]):
+    """Take any JSON value but null, which means nothing was sent; code ``json_text``.
+
+    ``max_length``: in characters of its text.
     """
 
-    min_value: int | None = None
-    max_value: int | None = None
-    widget: widgets.Widget = widgets.NUMBER
+    max_length: int = 100_000
+    widget: widgets.Widget = widgets.TEXTAREA
 
-    def from_text(self, text: str) -> int | None:
+    def from_text(self, text: str) -> Any:
         text = text.strip()
         if not text:
             return None
-        if not _INTEGER.fullmatch(text):
-            raise ValidationError(code="integer")
-        if len(text) > _INTEGER_LENGTH:
-            raise ValidationError(code="too_large")
-        return self.from_json(int(text))
-
-    def from_json(self, value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValidationError(code="integer")
-        if abs(value) > MAX_INTEGER:
-            raise ValidationError(code="too_large")
-        return value
-
-    def rules(self) -> tuple[Validator[int], ...]:
-        if self.min_value is None and self.max_value is None:
-            return super().rules()
-        return (checks.Range(self.min_value, self.max_value), *super().rules())
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BooleanField(Field[bool]):
-    """Take yes or no, by default from a checkbox; code ``boolean``.
-
-    A browser sends nothing for a box that is not checked, so nothing means False. Like any field
-    it is required unless told otherwise: then the answer must be yes.
-    """
-
-    empty: ClassVar[object] = False
-    _TEXTS: ClassVar[Mapping[str, bool]] = {
-        **dict.fromkeys(("on", "true", "1", "yes"), True),
-        **dict.fromkeys(("off", "false", "0", "no", ""), False),
-    }
-
-    widget: widgets.Widget = widgets.CHECKBOX
-
-    def from_text(self, text: str) -> bool:
+        self._check_length(text)
         try:
-            return self._TEXTS[text.lower()]
-        except KeyError:
-            raise ValidationError(code="boolean") from None
+            return self.from_json(loads(text))
+        except ValidationError:
+            raise
+        except ValueError:
+            raise ValidationError(code="json_text") from None
 
-    def from_json(self, value: object) -> bool:
-        if not isinstance(value, bool):
-            raise ValidationError(code="boolean")
+    def from_json(self, value: object) -> Any:
+        try:
+            text = dumps(value)
+        except ValueError:
+            raise ValidationError(code="json_text") from None
+        self._check_length(text)
         return value
+
+    def _check_length(self, text: str) -> None:
+        if len(text) > self.max_length:
+            raise ValidationError(code="max_length", params={"limit": self.max_length})
 
     def to_text(self, value: object) -> str:
-        if isinstance(value, str):
-            value = self._TEXTS.get(value.lower())
-        return "on" if value is True else ""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ChoiceField(Field[ChoiceT]):
-    """Take one of the values of ``choices``, pairs of a value and its label; code ``choice``.
-
-    The values are str or int, no bool and no enum, and the one chosen comes out with its own type.
-    A choice whose value is "" means that nothing is chosen; if there is none, ``empty_label``
-    makes one.
-    """
-
-    choices: Sequence[tuple[ChoiceT, str]]
-    empty_label: str = "Choose…"
-    widget: widgets.Widget = widgets.SELECT
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not _are_choices(self.choices):
-            raise ConfigurationError(
-                "choices must be a list of (value, label) pairs, at least one, the value a str or "
-                f"an int, no bool and no enum, and the label a str, not {self.choices!r}"
-            )
-        # A list of the caller's may change.
-        object.__setattr__(self, "choices", tuple((value, label) for value, label in self.choices))
-        if len(self._values) != len(self.choices):
-            raise ConfigurationError(f"choices has the same value twice: {self.choices!r}")
-
-    def from_text(self, text: str) -> ChoiceT | None:
-        if not text:
-            return None
         try:
-            return self._values[text]
-        except KeyError:
-            raise ValidationError(code="choice") from None
-
-    def from_json(self, value: object) -> ChoiceT | None:
-        chosen = self.from_text(self.to_text(value))
-        if chosen is None and value == "":
-            return None
-        if type(chosen) is not type(value):
-            raise ValidationError(code="choice")
-        return chosen
-
-    @cached_property
-    def _values(self) -> Mapping[str, ChoiceT]:
-        return {str(value): value for value, label in self.choices}
-
-    @cached_property
-    def options(self) -> Sequence[tuple[str, str]]:
-        given = tuple((widgets.writable(str(value)), label) for value, label in self.choices)
-        return given if "" in self._values else (("", self.empty_label), *given)
-
-
-def _are_choices(choices: object) -> bool:
-    if not isinstance(choices, Sequence) or not choices:
-        return False
-    return all(
-        isinstance(pair, tuple | list)
-        and len(pair) == 2
-        and type(pair[0]) in (str, int)  # str() of a bool or an enum is not its value
-        and isinstance(pair[1], str)
-        for pair in choices
-    )
+            return value if isinstance(value, str) else "" if value is None else dumps(value)
+        except ValueError:
+            return ""

@@ -1,40 +1,33 @@
 """Forms: fields under names, the values that were sent to them, and what is wrong with these."""
 
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
-from inspect import isawaitable
-from types import MappingProxyType
-from typing import Any, ClassVar, NoReturn, Self
+import asyncio
+from collections.abc import Awaitable, Generator, Iterable, Iterator, Mapping, Sequence
+from inspect import isawaitable, iscoroutine
+from typing import Any, Final, Self
 
+from tornado.locale import Locale
 from tornado.web import RequestHandler
 
 from tornado_ext.errors import ConfigurationError
-from tornado_ext.forms.boundfield import BoundField, NamedField, errors_to_html
+from tornado_ext.forms.boundfield import BoundField
+from tornado_ext.forms.choices import ChoicesField
+from tornado_ext.forms.declaration import NAME, Declaration, Definition
+from tornado_ext.forms.drawing import CLASSES, drawings, errors_to_html
 from tornado_ext.forms.fields import Field
-from tornado_ext.forms.messages import FormErrors, FormNotValidated, ValidationError
+from tornado_ext.forms.html import Attrs, element, to_html
+from tornado_ext.forms.messages import (
+    ChoicesNotLoaded,
+    FormErrors,
+    FormNotValidated,
+    ValidationError,
+)
 from tornado_ext.forms.submission import Submission, from_json, from_request
+from tornado_ext.forms.validation import Steps, Validation, expect_nothing, run_all
+
+MAX_SHOWN_NAME: Final = 100  # characters of a name that was sent for no field
 
 
-class Validation:
-    """Await this to validate a form. It is neither true nor false: ``await`` was forgotten."""
-
-    __slots__ = ("_run",)
-
-    def __init__(self, run: Callable[[], Awaitable[bool]]) -> None:
-        self._run = run
-
-    def __await__(self) -> Generator[Any, None, bool]:
-        return self._run().__await__()
-
-    def __bool__(self) -> NoReturn:
-        raise FormNotValidated("is_valid() must be awaited: if await form.is_valid(): ...")
-
-    def __eq__(self, _: object) -> NoReturn:
-        self.__bool__()
-
-    __hash__ = object.__hash__  # asyncio.gather needs it
-
-
-class Form:
+class Form(Declaration):
     """Check what was sent, and draw itself as HTML. Subclass it and declare fields::
 
         class RegisterForm(Form):
@@ -48,74 +41,63 @@ class Form:
 
     ``clean_<field>`` is called with the value of a field that passed its own rules, and returns
     the value to keep. It and `clean` may be ``def`` or ``async def``. The declarations are taken
-    out of the class and stand in `fields`.
+    out of the class and stand in `fields`. ``name = None`` takes a base's field away.
 
-    ``data`` is any mapping from names to values, each a str, UTF-8 bytes, a list of such, or a
-    Python value; without it the form is unbound: nothing was sent, and it shows initial values.
-    ``initial`` goes before the fields' own. With a ``handler`` the form draws its XSRF token.
+    ``data`` is any mapping from names to values, each a str, UTF-8 bytes, an `HTTPFile`, a list of
+    such, or a Python value; without it the form is unbound: nothing was sent, and it shows initial
+    values. ``initial`` goes before the fields' own. ``prefix`` and a hyphen go before every name
+    in HTML. With a ``handler`` the form draws its XSRF token and speaks the language of
+    ``handler.locale``, unless it is given a ``locale``.
 
     Raises `ConfigurationError`, when the class is made, for a name or a hook that can't be right.
     """
-
-    fields: ClassVar[Mapping[str, Field[Any]]] = MappingProxyType({})
-    _declared: ClassVar[Mapping[str, Field[Any]]] = MappingProxyType({})  # by this class itself
-    _named: ClassVar[Mapping[str, NamedField]] = MappingProxyType({})
-
-    def __init_subclass__(cls, **kwargs: object) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._declared = _declarations(cls)
-        for name in cls._declared:
-            delattr(cls, name)
-        fields: dict[str, Field[Any]] = {}
-        for base in reversed(cls.__mro__):
-            if issubclass(base, Form):
-                fields |= base._declared
-            elif _declarations(base):
-                raise ConfigurationError(
-                    f"{base.__name__} declares fields and is no form: class {base.__name__}(Form)"
-                )
-        for name in vars(cls):
-            if name.startswith("clean_") and name.removeprefix("clean_") not in fields:
-                raise ConfigurationError(f"{cls.__name__}.{name}: there is no field of that name")
-        cls.fields = MappingProxyType(fields)
-        hooks = {name: f"clean_{name}" for name in fields if hasattr(cls, f"clean_{name}")}
-        cls._named = MappingProxyType(
-            {name: NamedField(name, field, hooks.get(name)) for name, field in fields.items()}
-        )
 
     def __init__(
         self,
         data: Mapping[str, object] | Submission | None = None,
         *,
         initial: Mapping[str, object] | None = None,
+        prefix: str = "",
         handler: RequestHandler | None = None,
+        locale: Locale | None = None,
     ) -> None:
-        self._submission = data if isinstance(data, Submission | None) else Submission(data)
+        if prefix and not NAME.fullmatch(prefix):
+            raise ConfigurationError(f"prefix must be like the name of a field, not {prefix!r}")
+        if data is not None and not isinstance(data, Submission):
+            data = Submission(data)
+        self.handler = handler
+        self._submission = data
         self._initial = initial or {}
-        self._handler = handler
+        self._prefix = f"{prefix}-" if prefix else ""
+        self._locale = locale
         self._errors = FormErrors()
         self._cleaned: dict[str, Any] | None = None
         self._validated = False
+        self._loaded: dict[str, Field[Any]] = {}
 
     @classmethod
     def from_handler(
-        cls, handler: RequestHandler, *, initial: Mapping[str, object] | None = None
+        cls,
+        handler: RequestHandler,
+        *,
+        initial: Mapping[str, object] | None = None,
+        prefix: str = "",
     ) -> Self:
         """Make a form of what the request sent: GET and HEAD the query, otherwise the body.
 
         A body may be a form, with or without files, or a JSON object. A query that has none of the
         fields leaves the form unbound: the page was opened, not sent.
         """
-        submission = from_request(handler.request)
-        opened = handler.request.method in ("GET", "HEAD")
-        if opened and cls.fields.keys().isdisjoint(submission.values):
-            return cls(initial=initial, handler=handler)
-        return cls(submission, initial=initial, handler=handler)
+        sent = from_request(handler.request)
+        form = cls(sent, initial=initial, prefix=prefix, handler=handler)
+        if handler.request.method in ("GET", "HEAD") and form._names.isdisjoint(sent.values):
+            form._submission = None
+        return form
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
+    def from_json(cls, text: str | bytes, *, locale: Locale | None = None) -> Self:
         """Make a form of a JSON object, such as a WebSocket message; its types are strict."""
-        return cls(from_json(text))
+        return cls(from_json(text), locale=locale)
 
     @property
     def is_bound(self) -> bool:
@@ -123,23 +105,51 @@ class Form:
         return self._submission is not None
 
     @property
+    def locale(self) -> Locale | None:
+        """Return the language that the form speaks; None is English."""
+        if self._locale is None and self.handler is not None:
+            self._locale = self.handler.locale
+        return self._locale
+
+    @property
+    def enctype(self) -> str:
+        """Return what the ``<form>`` needs as its ``enctype`` for the fields to arrive."""
+        files = any(field.is_file for field in self.fields.values())
+        return "multipart/form-data" if files else "application/x-www-form-urlencoded"
+
+    @property
     def errors(self) -> FormErrors:
         """Return the messages by field, None for the form as a whole; empty before `is_valid`."""
         return self._errors
 
     @property
-    def cleaned_data(self) -> dict[str, Any]:
-        """Return the values that passed, by field. Raises `FormNotValidated` before `is_valid`."""
+    def cleaned_data(self) -> Mapping[str, Any]:
+        """Return the values that passed, by field. Raises `FormNotValidated` before `is_valid`.
+
+        It is a dict. To have its values typed, annotate it in the subclass with a `TypedDict`:
+        ``cleaned_data: RegisterData``.
+        """
         if self._cleaned is None:
             raise FormNotValidated("cleaned_data is there after: if await form.is_valid(): ...")
         return self._cleaned
 
+    @property
+    def changed_data(self) -> list[str]:
+        """Return the fields for which something other than the initial value was sent."""
+        if self._submission is None:
+            return []
+        return [
+            name
+            for name, field in self.fields.items()
+            if not field.disabled and self._has_changed(name, self._submission)
+        ]
+
     def is_valid(self) -> Validation:
         """Return an awaitable of whether everything passed; without ``await`` it raises in an if.
 
-        Fields are checked in the order of their declaration, and `clean` after them. Done once:
-        later calls give the same answer, or False after `add_error`. Raises `FormNotValidated`
-        while it runs already, so in a hook too.
+        Fields are checked in the order of their declaration, those that must be awaited together,
+        and `clean` after them. Done once: later calls give the same answer, or False after
+        `add_error`. Raises `FormNotValidated` while it runs already, so in a hook too.
         """
         return Validation(self._validate)
 
@@ -162,32 +172,72 @@ class Form:
             raise ConfigurationError(f"add_error: {type(self).__name__} has no field {name!r}")
         if isinstance(error, str):
             error = ValidationError(error, code=code)
-        messages = {} if name is None else self.fields[name].messages
-        self._errors.setdefault(name, []).append(error.to_message(messages))
+        own = {} if name is None else self.fields[name].messages
+        message = error.to_message({**self.messages, **own}, self.locale)
+        self._errors.setdefault(name, []).append(message)
         if self._cleaned is not None and name is not None:
             self._cleaned.pop(name, None)
 
-    def shown_value(self, name: str) -> object:
+    async def load(self) -> Self:
+        """Ask for the choices that have to be awaited, all together, and return this form.
+
+        A form that is drawn before `is_valid` needs it; `is_valid` does it by itself.
+        """
+        missing = [item for item in self._dynamic.items() if item[0] not in self._loaded]
+        await asyncio.gather(*[self._load(*item) for item in missing])
+        return self
+
+    def field(self, name: str) -> Field[Any]:
+        """Return a field, with the choices of this form. Raises `ChoicesNotLoaded`."""
+        if name in self._dynamic and name not in self._loaded:
+            choices = self._dynamic[name].choices_for(self)
+            if isawaitable(choices):
+                if iscoroutine(choices):
+                    choices.close()
+                raise ChoicesNotLoaded(f"{name} has choices to await: await form.load() first")
+            self._loaded[name] = self._dynamic[name].with_choices(choices)
+        return self._loaded.get(name) or self.fields[name]
+
+    def shown_values(self, name: str) -> Sequence[object]:
         """Return what was sent for a field, or its initial value if nothing could be."""
-        if self._submission is None or self.fields[name].disabled:
-            return self._initial.get(name, self.fields[name].initial)
-        return self._submission.shown_value(name)
+        field = self.fields[name]
+        if self._submission is None or field.disabled:
+            initial = self._initial_value(name)
+            several = field.many and isinstance(initial, tuple | list | set | frozenset)
+            return tuple(initial) if several else [initial]
+        return self._submission.shown_values(self._prefix + name, field.many)
 
     def __getitem__(self, name: str) -> BoundField:
-        return BoundField(self, self._named[name])
+        # mypy 2.4.1 takes the __hash__ of a class for that of its instances.
+        drawing = drawings(type(self), self._prefix, self.locale)[name]  # type: ignore[arg-type]
+        return BoundField(self, name, self.field(name), drawing)
 
     def __iter__(self) -> Iterator[BoundField]:
-        return (BoundField(self, named) for named in self._named.values())
+        return map(self.__getitem__, self.fields)
 
-    def render(self, *, xsrf: bool = True) -> str:
+    def render(self, attrs: Mapping[str, Attrs] | None = None, *, xsrf: bool = True) -> str:
         """Return errors, XSRF token and fields as HTML, for use inside a ``<form>`` of yours.
 
-        The token is there if the form was made with a handler whose application has
-        ``xsrf_cookies``. Pass ``xsrf=False`` if the form is sent by GET: a token in a URL leaks.
+        ``attrs`` are more attributes for controls, by field. The token is there if the form was
+        made with a handler whose application has ``xsrf_cookies``. Pass ``xsrf=False`` if the form
+        is sent by GET: a token in a URL leaks.
         """
-        token = xsrf_html(self._handler) if xsrf and self._handler else ""
-        errors = errors_to_html(self._errors.get(None, ()), 'class="form-errors" role="alert"')
-        return token + errors + "\n".join([field.render() for field in self])
+        attrs = attrs or {}
+        token = xsrf_html(self.handler) if xsrf and self.handler else ""
+        fields = [self[name].render(attrs.get(name)) for name in self.fields]
+        return token + self.render_errors() + "\n".join(fields)
+
+    def render_errors(self) -> str:
+        """Return every error in one list, those of fields with links to them; or nothing."""
+        if not self._errors:
+            return ""
+        items = [to_html(message) for message in self._errors.get(None, ())]
+        for field in self:
+            for message in field.errors:
+                text = to_html(f"{field.label}: {message}")
+                link = element("a", {"href": f"#{field.id}"}, text)
+                items.append(text if field.is_hidden else link)
+        return errors_to_html(items, {**CLASSES, **self.classes}["summary"])
 
     async def _validate(self) -> bool:
         if self._submission is None:
@@ -198,7 +248,7 @@ class Form:
             raise FormNotValidated("is_valid() is running already, in a hook or another task")
         self._cleaned = {}
         try:
-            await self._check_all(self._submission)
+            await self._check_all(self._submission, self._cleaned)
         except BaseException:
             # Half a validation must not be taken for a whole one.
             self._cleaned = None
@@ -207,38 +257,89 @@ class Form:
         self._validated = True
         return not self._errors
 
-    async def _check_all(self, submission: Submission) -> None:
-        try:
-            if submission.error is not None:
-                raise submission.error
-            for named in self._named.values():
-                await self._check(named, submission)
-            if not self._errors and (outcome := self.clean()) is not None:
-                await _expect_nothing(outcome, self.clean)
-        except ValidationError as error:
-            self.add_error(None, error)
+    async def _check_all(self, submission: Submission, cleaned: dict[str, Any]) -> None:
+        if submission.error is not None:
+            self.add_error(None, submission.error)
+            return
+        if self._dynamic:
+            await self.load()
+        if self.extra == "forbid":
+            self._refuse_extra(submission)
+        checks = (self._check(each, submission, cleaned) for each in self._definitions)
+        if await run_all(checks):
+            # Nobody should see which of the awaited ones was done first.
+            for done in (self._errors, cleaned):
+                put_in_order(done, (None, *self.fields))
+        if not self._errors:
+            await run_all([self._check_whole()])
 
-    async def _check(self, named: NamedField, submission: Submission) -> None:
-        name, field = named.name, named.field
+    def _check(
+        self, definition: Definition, submission: Submission, cleaned: dict[str, Any]
+    ) -> Steps:
+        name = definition.name
+        field = self._loaded.get(name, definition.field)
         if field.disabled:
-            initial = self.shown_value(name)
-            self.cleaned_data[name] = field.empty if initial is None else initial
+            cleaned[name] = self._initial_value(name, field.empty)
             return
         try:
-            value = _read(name, field, submission)
-            if value != field.empty:
-                for rule in named.rules:
-                    if (outcome := rule(value)) is not None:
-                        await _expect_nothing(outcome, rule)
-            if named.hook is not None:
-                value = getattr(self, named.hook)(value)
-                if isawaitable(value):
-                    value = await value
+            value = field.read(submission, self._prefix + name)
+            if field.required and value == field.empty:
+                raise ValidationError(code="required")
+            value = yield from self._approve(value, definition)
         except ValidationError as error:
             self.add_error(name, error)
         else:
             if name not in self._errors:
-                self.cleaned_data[name] = value
+                cleaned[name] = value
+
+    def _approve(self, value: Any, definition: Definition) -> Generator[Awaitable[Any], Any, Any]:
+        """Ask the validators, unless the value is empty, and the hook; return what that returns."""
+        if value != definition.field.empty:
+            for rule in definition.rules:
+                if (outcome := rule(value)) is not None:
+                    yield from expect_nothing(outcome, rule)
+        if definition.hook is not None:
+            value = getattr(self, definition.hook)(value)
+            if isawaitable(value):
+                value = yield value
+        return value
+
+    def _check_whole(self) -> Steps:
+        try:
+            if (outcome := self.clean()) is not None:
+                yield from expect_nothing(outcome, self.clean)
+        except ValidationError as error:
+            self.add_error(None, error)
+
+    def _refuse_extra(self, submission: Submission) -> None:
+        known = {*self._names, "_xsrf"}
+        for name in submission.values:
+            if name.startswith(self._prefix) and name not in known:
+                params = {"name": name[:MAX_SHOWN_NAME]}
+                self.add_error(None, ValidationError(code="extra", params=params))
+                return
+
+    @property
+    def _names(self) -> set[str]:
+        """Return the names of the fields in HTML."""
+        return {self._prefix + name for name in self.fields}
+
+    def _initial_value(self, name: str, empty: object = None) -> Any:
+        initial = self._initial.get(name, self.fields[name].initial)
+        return empty if initial is None else initial
+
+    def _has_changed(self, name: str, submission: Submission) -> bool:
+        field = self.field(name)
+        initial = self._initial_value(name, field.empty)
+        try:
+            sent = field.read(submission, self._prefix + name)
+        except ValidationError:
+            return True
+        return set(sent) != set(initial) if isinstance(sent, tuple) else bool(sent != initial)
+
+    async def _load(self, name: str, field: ChoicesField[Any, Any]) -> None:
+        choices = field.choices_for(self)
+        self._loaded[name] = field.with_choices(await choices if isawaitable(choices) else choices)
 
 
 def xsrf_html(handler: RequestHandler) -> str:
@@ -246,28 +347,8 @@ def xsrf_html(handler: RequestHandler) -> str:
     return handler.xsrf_form_html() if handler.settings.get("xsrf_cookies") else ""
 
 
-def _declarations(cls: type) -> dict[str, Field[Any]]:
-    return {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
-
-
-async def _expect_nothing(outcome: object, check: object) -> None:
-    """Await what a check returned. A value in the end is a misunderstanding, not to be ignored."""
-    if isawaitable(outcome):
-        outcome = await outcome
-    if outcome is not None:
-        name, kind = getattr(check, "__qualname__", repr(check)), type(outcome).__name__
-        raise ConfigurationError(f"{name} must raise ValidationError or return None, not {kind}")
-
-
-def _read(name: str, field: Field[Any], submission: Submission) -> Any:
-    """Return the value sent for a field, as its kind has it."""
-    sent = submission.value(name)
-    if sent is None:
-        value = field.empty
-    elif isinstance(sent, str) and not submission.typed:
-        value = field.from_text(sent)
-    else:
-        value = field.from_json(sent)
-    if field.required and value == field.empty:
-        raise ValidationError(code="required")
-    return value
+def put_in_order(values: dict[Any, Any], names: Iterable[str | None]) -> None:
+    """Sort a dictionary by its keys, as they are in ``names``."""
+    in_order = {name: values[name] for name in names if name in values}
+    values.clear()
+    values.update(in_order)

@@ -1,8 +1,14 @@
 """What a form says when something is wrong: codes, their texts, and the errors that carry them."""
 
+import csv
+import re
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
+
+from tornado.locale import Locale
 
 from tornado_ext.errors import TornadoExtError
 
@@ -17,24 +23,66 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "max_length": "Use {limit} or fewer characters.",
         "pattern": "This does not have the expected format.",
         "email": "Enter an e-mail address, like name@example.com.",
+        "url": "Enter a web address, like https://example.com/page.",
+        "slug": "Use only letters, digits, underscores and hyphens.",
+        "uuid": "Enter a UUID.",
+        "ip": "Enter an IP address.",
         "integer": "Enter a whole number.",
+        "number": "Enter a number.",
         "too_large": "This number is too large.",
+        "digits": "This number has too many digits.",
         "min_value": "Enter {limit} or more.",
         "max_value": "Enter {limit} or less.",
+        "step": "Enter a multiple of {step}, counted from {base}.",
+        "date": "Enter a date, like 2026-12-31.",
+        "time": "Enter a time, like 23:59.",
+        "datetime": "Enter a date and a time, like 2026-12-31 23:59.",
+        "earliest": "Enter {limit} or later.",
+        "latest": "Enter {limit} or earlier.",
         "boolean": "Answer with yes or no.",
         "choice": "Choose one of the options.",
+        "json_text": "Enter valid JSON.",
+        "file": "Choose a file.",
+        "empty_file": "{name} is empty.",
+        "file_size": "{name} is larger than {limit}.",
+        "total_size": "The files are larger than {limit} together.",
+        "max_files": "Choose {limit} or fewer files.",
+        "file_type": "{name} is not one of these: {allowed}.",
+        "extra": "There is no field {name}.",
         "json": "The request is not a JSON object.",
     }
 )
 
+_PARAMETER = re.compile(r"\{([a-z]+)\}")
 FORM_WIDE = "__all__"  # the key, in JSON, of the errors that belong to no field
+TRANSLATIONS: Final = Path(__file__).with_name("locale")  # <language>.csv, as tornado.locale reads
 
 
-class ValidationError(TornadoExtError):
-    """Raise this in a validator, ``clean_<field>`` or ``clean`` to refuse a value.
+def translate(text: str, locale: Locale | None) -> str:
+    """Return ``text`` as the application has it in this language, else as this package has it."""
+    if locale is None or not text:
+        return text
+    translation = locale.translate(text)
+    return _shipped(locale.code).get(text, text) if translation == text else translation
 
-    The text shown is the field's own for ``code`` (its ``messages``), else ``message``, else the
-    one that this package has for ``code``. ``{name}`` in it is replaced by ``params["name"]``.
+
+@cache
+def _shipped(code: str) -> Mapping[str, str]:
+    path = TRANSLATIONS / f"{code}.csv"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return dict(csv.reader(file))
+
+
+class ValidationError(TornadoExtError, ValueError):
+    """A value is not accepted, or a form as a whole is not.
+
+    Raise it in a validator, ``clean_<field>`` or ``clean`` to refuse a value.
+
+    The text shown is the field's or the form's own for ``code`` (their ``messages``), else
+    ``message``, else the one that this package has for ``code``. It is translated, and ``{name}``
+    in it is replaced by ``params["name"]``.
     """
 
     status_code = 400
@@ -51,15 +99,20 @@ class ValidationError(TornadoExtError):
         self.code = code
         self.params = params or {}
 
-    def to_message(self, messages: Mapping[str, str]) -> "Message":
+    def to_message(self, messages: Mapping[str, str], locale: Locale | None = None) -> "Message":
         """Return what to show; ``messages``, by code, go before this error's own text."""
         text = messages.get(self.code) or self.message
         if text is None:
             text = MESSAGES.get(self.code, MESSAGES["invalid"])
+        text = translate(text, locale)
         # Not str.format(): a brace that means nothing must not fail while a request is answered.
-        for name, value in self.params.items():
-            text = text.replace(f"{{{name}}}", str(value))
+        if self.params:
+            text = _PARAMETER.sub(lambda name: str(self.params.get(name[1], name[0])), text)
         return Message(text, self.code)
+
+
+class ChoicesNotLoaded(TornadoExtError, RuntimeError):
+    """A form whose choices must be awaited was drawn without them: ``await form.load()`` first."""
 
 
 class FormNotValidated(TornadoExtError, RuntimeError):

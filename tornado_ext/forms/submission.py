@@ -15,8 +15,9 @@ from tornado_ext.forms.messages import ValidationError
 class Submission:
     """Hold the values that were sent, by name, as they came.
 
-    A value is text (str or UTF-8 bytes), a list of such texts, or a Python value. ``typed``: the
-    values are JSON, where text is not a number. ``error``: nothing could be read, and why.
+    A value is text (str or UTF-8 bytes), an `HTTPFile`, a list of such, or a Python value.
+    ``typed``: the values are JSON, where text is not a number. ``error``: nothing could be read,
+    and why.
     """
 
     values: Mapping[str, object] = field(default_factory=dict, repr=False)  # passwords
@@ -42,19 +43,27 @@ class Submission:
             if len(value) > 1:
                 raise ValidationError(code="repeated")
             value = value[0] if value else None
-        if isinstance(value, bytes):
-            try:
-                return value.decode()
-            except UnicodeDecodeError:
-                raise ValidationError(code="invalid") from None
-        return value
+        return _decoded(value) if isinstance(value, bytes) else value
 
-    def shown_value(self, name: str) -> object:
-        """Return the same to show it again: the first of several, U+FFFD for what is not UTF-8."""
+    def values_of(self, name: str) -> list[object]:
+        """Return all values sent as ``name``. Raises `ValidationError` as `value` does."""
         value = self.values.get(name)
-        if isinstance(value, list | tuple):
-            value = value[0] if value else None
-        return value.decode(errors="replace") if isinstance(value, bytes) else value
+        if value is None:
+            return []
+        if self.typed and not isinstance(value, list):
+            raise ValidationError(code="invalid")
+        values = value if isinstance(value, list | tuple) else [value]
+        return [_decoded(each) if isinstance(each, bytes) else each for each in values]
+
+    def shown_values(self, name: str, many: bool) -> list[object]:
+        """Return one value or all, to show them again; U+FFFD stands for what is not UTF-8."""
+        value = self.values.get(name)
+        if not isinstance(value, list | tuple) or (self.typed and not many):
+            value = [value]
+        return [
+            each.decode(errors="replace") if isinstance(each, bytes) else each
+            for each in (value if many else value[:1])
+        ]
 
 
 def from_request(request: HTTPServerRequest) -> Submission:
@@ -68,20 +77,48 @@ def from_request(request: HTTPServerRequest) -> Submission:
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if content_type == "application/json" or content_type.endswith("+json"):
         return from_json(request.body)
-    return Submission(request.body_arguments)
+    values: dict[str, object] = dict(request.body_arguments)
+    for name, files in request.files.items():
+        values[name] = [*request.body_arguments.get(name, ()), *files]
+    return Submission(values)
 
 
 def from_json(text: str | bytes) -> Submission:
-    """Read a JSON object (RFC 8259): UTF-8, no name twice, no NaN."""
+    """Read a JSON object."""
     try:
-        if isinstance(text, bytes):
-            text = text.decode()  # json.loads would take UTF-16 too
-        values = json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse)
-    except (ValueError, RecursionError):  # RecursionError: nested too deep
+        values = loads(text)
+    except ValueError:
         values = None
     if not isinstance(values, dict):
         return Submission(typed=True, error=ValidationError(code="json"))
     return Submission(values, typed=True)
+
+
+def loads(text: str | bytes) -> object:
+    """Read JSON (RFC 8259): UTF-8, no name twice, no NaN. Raises ValueError."""
+    if isinstance(text, bytes):
+        text = text.decode()  # json.loads would take UTF-16 too
+    try:
+        return json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def dumps(value: object) -> str:
+    """Write a value as JSON. Raises ValueError for what is not JSON or not UTF-8."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, RecursionError) as exc:
+        raise ValueError("not JSON") from exc
+    text.encode()  # a lone surrogate can be in JSON, as an escape, and can't be stored
+    return text
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise ValidationError(code="invalid") from None
 
 
 def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:

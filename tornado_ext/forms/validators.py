@@ -5,18 +5,19 @@ so. A plain function is one. If it has a mapping ``attrs``, the field's control 
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from decimal import Context, Decimal
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from tornado_ext.errors import ConfigurationError
+from tornado_ext.forms.html import Attrs, to_text
 from tornado_ext.forms.messages import ValidationError
 
 T = TypeVar("T")
 
 Validator: TypeAlias = Callable[[T], Awaitable[None] | None]
-# HTML attributes: True stands for one without a value; None and False leave it out.
-Attrs: TypeAlias = Mapping[str, str | int | bool | None]
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,13 @@ class Length:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        _check_limits("min_length", self.min_length, "max_length", self.max_length)
-        if (self.min_length or 0) < 0 or (self.max_length or 0) < 0:
-            raise ConfigurationError("min_length and max_length can't be negative")
+        limits = {"min_length": self.min_length, "max_length": self.max_length}
+        for name, limit in limits.items():
+            if limit is not None and type(limit) is not int:
+                raise ConfigurationError(f"{name} must be a whole number, not {limit!r}")
+            if limit is not None and limit < 0:
+                raise ConfigurationError(f"{name} can't be negative")
+        _check_order(**limits)
 
     def __call__(self, value: str) -> None:
         if self.max_length is not None and len(value) > self.max_length:
@@ -43,35 +48,66 @@ class Length:
 
 
 @dataclass(frozen=True)
-class Range:
-    """Require a number between two others, both included; codes ``min_value``, ``max_value``."""
+class Range(Generic[T]):
+    """Require a value between two others, both included; ``codes`` are those of the two errors."""
 
-    min_value: int | None = None
-    max_value: int | None = None
+    min_value: T | None = None
+    max_value: T | None = None
+    codes: tuple[str, str] = ("min_value", "max_value")
 
     def __post_init__(self) -> None:
-        _check_limits("min_value", self.min_value, "max_value", self.max_value)
+        _check_order(min_value=self.min_value, max_value=self.max_value)
 
-    def __call__(self, value: int) -> None:
+    def __call__(self, value: Any) -> None:
         if self.min_value is not None and value < self.min_value:
-            raise ValidationError(code="min_value", params={"limit": self.min_value})
+            raise ValidationError(code=self.codes[0], params={"limit": self.min_value})
         if self.max_value is not None and value > self.max_value:
-            raise ValidationError(code="max_value", params={"limit": self.max_value})
+            raise ValidationError(code=self.codes[1], params={"limit": self.max_value})
 
     @property
     def attrs(self) -> Attrs:
-        return {"min": self.min_value, "max": self.max_value}
+        attrs = {"min": to_text(self.min_value) or None, "max": to_text(self.max_value) or None}
+        # On phones: keys without a minus sign.
+        if isinstance(self.min_value, int | float | Decimal) and self.min_value >= 0:
+            attrs["inputmode"] = "numeric" if isinstance(self.min_value, int) else "decimal"
+        return attrs
+
+
+# Python's own 28 digits are too few to divide by a small step.
+_WIDE = Context(prec=128)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Require a multiple of ``step``, counted from ``base``, as HTML does; code ``step``."""
+
+    step: int | Decimal
+    base: int | Decimal = 0
+
+    def __post_init__(self) -> None:
+        if type(self.step) not in (int, Decimal) or not self.step > 0:
+            raise ConfigurationError(f"step must be an int or a Decimal above 0, not {self.step!r}")
+
+    def __call__(self, value: int | Decimal) -> None:
+        distance = _WIDE.subtract(Decimal(value), Decimal(self.base))
+        if _WIDE.remainder(distance, Decimal(self.step)):
+            raise ValidationError(code="step", params={"step": self.step, "base": self.base})
+
+    @property
+    def attrs(self) -> Attrs:
+        return {"step": str(self.step)}
 
 
 @dataclass(frozen=True)
 class Pattern:
-    r"""Require that the whole value matches a regular expression; code ``pattern``.
+    r"""Require that the whole value matches a regular expression; by default code ``pattern``.
 
     A string is read as HTML reads it, where ``\w`` and ``\d`` are ASCII, and becomes the control's
     ``pattern``. A compiled one is used as it is, and by the server alone.
     """
 
     pattern: str | re.Pattern[str]
+    code: str = "pattern"
     _match: Callable[[str], object] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -88,28 +124,50 @@ class Pattern:
 
     def __call__(self, value: str) -> None:
         if not self._match(value):
-            raise ValidationError(code="pattern")
+            raise ValidationError(code=self.code)
 
     @property
     def attrs(self) -> Attrs:
         return {"pattern": self.pattern if isinstance(self.pattern, str) else None}
 
 
-# HTML section 4.10.5.1.5, with a dot required in the domain. Possessive, and bounded where one
-# repetition is inside another, so the time is linear.
+# Possessive, and bounded where one repetition is inside another, so the time is linear.
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+# HTML section 4.10.5.1.5, with a dot required in the domain.
 _EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]++@{_LABEL}(?:\.{_LABEL})++")
+email: Final = Pattern(_EMAIL, code="email")
+# The hyphen is escaped: browsers compile patterns with the flag "v", and refuse a bare one.
+slug: Final = Pattern(r"[A-Za-z0-9_\-]+", code="slug")
+
+MAX_PORT: Final = 65535
+_URL = re.compile(
+    r"(?i:https?)://"
+    r"(?:([^\s\x00-,/:-@\[-^`{-\x7f]{1,253})|\[([0-9A-Fa-f:.]{2,45})\])"
+    r"(?::([0-9]{1,5}))?(?:[/?#]\S*)?"
+)
 
 
-def email(value: str) -> None:
-    """Require an e-mail address that a browser accepts and that has a dot; code ``email``."""
-    if not _EMAIL.fullmatch(value):
-        raise ValidationError(code="email")
+def url(value: str) -> None:
+    """Require an absolute address, http or https, without a user's name in it; code ``url``."""
+    match = _URL.fullmatch(value)
+    try:
+        if not match or int(match[3] or 0) > MAX_PORT:
+            raise ValueError
+        _check_host(match[1], match[2])
+    except ValueError:
+        raise ValidationError(code="url") from None
 
 
-def _check_limits(low_name: str, low: int | None, high_name: str, high: int | None) -> None:
-    for name, limit in ((low_name, low), (high_name, high)):
-        if limit is not None and type(limit) is not int:
-            raise ConfigurationError(f"{name} must be a whole number, not {limit!r}")
+def _check_host(name: str | None, ipv6: str | None) -> None:
+    if name is None:
+        IPv6Address(ipv6 or "")
+    elif name.rpartition(".")[2].isdecimal():
+        IPv4Address(name)
+    else:
+        name.encode("idna")  # no empty label, none too long
+
+
+def _check_order(**limits: Any) -> None:
+    (low_name, low), (high_name, high) = limits.items()
     if low is not None and high is not None and low > high:
         raise ConfigurationError(f"{low_name} ({low}) is greater than {high_name} ({high})")

@@ -4,53 +4,26 @@ A widget holds no value: one instance serves every form. What it returns is plai
 inline style or script, and everything in it is escaped.
 """
 
-import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from tornado_ext.errors import ConfigurationError
-from tornado_ext.forms.validators import Attrs
+from tornado_ext.forms.html import to_html
 
 if TYPE_CHECKING:
     from tornado_ext.forms.boundfield import BoundField
-
-# What HTML can't hold, or UTF-8 can't.
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_ATTRIBUTE = re.compile(r"[A-Za-z_:@][A-Za-z0-9_:.@-]*")
-
-
-def writable(text: str) -> str:
-    """Put U+FFFD in place of what HTML or UTF-8 can't hold."""
-    return _UNWRITABLE.sub("\ufffd", text)
-
-
-def to_html(text: str) -> str:
-    """Escape text for a place between tags or inside a quoted attribute."""
-    return escape(writable(text))
-
-
-def attributes_to_html(attrs: Attrs) -> str:
-    """Return `` name="value"`` for each attribute, with a space before it.
-
-    Raises `ConfigurationError` for what can't be the name of an attribute.
-    """
-    parts = []
-    for name, value in attrs.items():
-        if not _ATTRIBUTE.fullmatch(name):
-            raise ConfigurationError(f"attrs: {name!r} can't be the name of an HTML attribute")
-        if value is True:
-            parts.append(f" {name}")
-        elif value is not None and value is not False:
-            parts.append(f' {name}="{to_html(str(value))}"')
-    return "".join(parts)
 
 
 class Widget(ABC):
     """Draw the control of a field. Override `render`; keep nothing about one request."""
 
     label_after: ClassVar[bool] = False  # beside a checkbox the label comes second
+    group_role: ClassVar[str] = ""  # ARIA's, of several controls in a fieldset with a legend
+
+    @property
+    def kind(self) -> str:
+        """Return the name of the kind in a form's ``classes``: "select" in "control:select"."""
+        return type(self).__name__.lower()
 
     @abstractmethod
     def render(self, field: "BoundField", attrs: str) -> str:
@@ -63,14 +36,27 @@ class Widget(ABC):
 
 @dataclass(frozen=True)
 class Input(Widget):
-    """Draw an ``<input>`` of a type whose ``value`` is text; a password's value is left out."""
+    """Draw an ``<input>`` whose ``value`` is text; that of a password or a file is left out."""
 
     type: str = "text"
 
+    @property
+    def kind(self) -> str:
+        return self.type.lower()
+
     def render(self, field: "BoundField", attrs: str) -> str:
-        if self.type.lower() == "password":
-            return f'<input type="password"{attrs}>'
+        if self.kind in ("password", "file"):
+            return f'<input type="{self.kind}"{attrs}>'
         return f'<input type="{to_html(self.type)}"{attrs} value="{to_html(field.value)}">'
+
+
+@dataclass(frozen=True)
+class Textarea(Widget):
+    """Draw a ``<textarea>``; its size is a matter of ``attrs`` or of CSS."""
+
+    def render(self, field: "BoundField", attrs: str) -> str:
+        # HTML drops a line break at the start: one more than there is.
+        return f"<textarea{attrs}>\n{to_html(field.value)}</textarea>"
 
 
 @dataclass(frozen=True)
@@ -89,18 +75,59 @@ class Select(Widget):
     """Draw a ``<select>`` of the field's options."""
 
     def render(self, field: "BoundField", attrs: str) -> str:
-        chosen = field.value
-        options = "".join(
-            f'<option value="{to_html(text)}"{" selected" if text == chosen else ""}>'
-            f"{to_html(label)}</option>"
-            for text, label in field.options
+        chosen = field.values
+        options = [
+            f'<option value="{value}"{" selected" if text in chosen else ""}>{label}</option>'
+            for text, value, label in field.options_html
+        ]
+        multiple = " multiple" if field.field.many else ""
+        return f"<select{attrs}{multiple}>{''.join(options)}</select>"
+
+
+@dataclass(frozen=True)
+class Radios(Widget):
+    """Draw a radio button for each option, of which one can be chosen."""
+
+    type: ClassVar[str] = "radio"
+    group_role: ClassVar[str] = "radiogroup"
+
+    def render(self, field: "BoundField", attrs: str) -> str:
+        # That nothing is chosen needs no button where something must be.
+        options = [each for each in field.options_html if each[0] or not field.field.required]
+        return "\n".join(self._option(field, attrs, *each) for each in enumerate(options))
+
+    def _option(
+        self, field: "BoundField", attrs: str, number: int, option: tuple[str, str, str]
+    ) -> str:
+        text, value, label = option
+        # The first has the id of the field: messages link to it.
+        id_ = to_html(f"{field.id}-{number}" if number else field.id)
+        checked = " checked" if text in field.values else ""
+        return (
+            f"<div{field.class_html('option')}>"
+            f'<input type="{self.type}"{attrs} id="{id_}" value="{value}"{checked}> '
+            f'<label{field.class_html("option-label")} for="{id_}">{label}</label></div>'
         )
-        return f"<select{attrs}>{options}</select>"
+
+
+@dataclass(frozen=True)
+class Checkboxes(Radios):
+    """Draw a checkbox for each option, of which some can be chosen."""
+
+    type: ClassVar[str] = "checkbox"
+    group_role: ClassVar[str] = "group"
 
 
 TEXT: Final = Input()
 PASSWORD: Final = Input("password")
+HIDDEN: Final = Input("hidden")
 EMAIL: Final = Input("email")
+URL: Final = Input("url")
 NUMBER: Final = Input("number")
+DATE: Final = Input("date")
+TIME: Final = Input("time")
+DATETIME: Final = Input("datetime-local")
+FILE: Final = Input("file")
+TEXTAREA: Final = Textarea()
 CHECKBOX: Final = Checkbox()
 SELECT: Final = Select()

@@ -75,7 +75,8 @@ def as_coroutine(step: Step) -> Callable[..., Any]:
     return hook
 
 
+MAKERS = {"def": as_def, "async def": as_async, "@gen.coroutine": as_coroutine}
 KINDS = {
-    name: type(name, (Recorder,), {hook: made(getattr(Recorder, hook)) for hook in HOOKS})
-    for name, made in [("def", as_def), ("async def", as_async), ("@gen.coroutine", as_coroutine)]
+    kind: type("Recorder", (Recorder,), {hook: make(getattr(Recorder, hook)) for hook in HOOKS})
+    for kind, make in MAKERS.items()
 }

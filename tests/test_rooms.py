@@ -21,6 +21,7 @@ from tornado.websocket import (
     websocket_connect,
 )
 
+from tests.redis_peers import Proxy
 from tornado_ext._redis import TOTAL_TIMEOUT
 from tornado_ext._settings import check_settings
 from tornado_ext.errors import ConfigurationError
@@ -29,7 +30,10 @@ from tornado_ext.testing import RedisServer
 
 PATIENCE = 10  # seconds until a test that waits in vain fails
 HEARTBEAT = 1.0  # seconds
-LISTENER, COMMANDS = 0, 1  # the connections of a bus, in the order in which it makes them
+LISTENER, COMMANDS = (
+    0,
+    1,
+)  # the connections of a bus, in the order in which `guest` and `members` make them
 
 
 class ChatSocket(RoomMixin, WebSocketHandler):
@@ -570,6 +574,7 @@ class TestRedisTrouble:
         async with Proxy(redis_server.port) as proxy:
             process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}"))
             ann, bob = await process.guest(), await other.guest()
+            assert await ann.socket.members("lobby") == []
             proxy.to_redis[COMMANDS].clear()
             with pytest.raises(BusUnavailable):
                 await ann.socket.broadcast("lobby", "hello")
@@ -633,6 +638,7 @@ class TestRedisTrouble:
         async with Proxy(redis_server.port) as proxy:
             process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}"))
             ann = await process.guest()
+            assert await ann.socket.members("lobby") == []
             proxy.to_redis[COMMANDS].clear()
             proxy.from_redis[LISTENER].clear()
             broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "goodbye"))
@@ -870,47 +876,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-class Proxy:
-    """Between a bus and Redis; can hold back what is said on a connection."""
-
-    def __init__(self, redis_port: int) -> None:
-        self.redis_port = redis_port
-        self.to_redis: list[asyncio.Event] = []  # of each connection, set while data may pass
-        self.from_redis: list[asyncio.Event] = []
-        self.tasks: list[asyncio.Task[None]] = []
-
-    async def __aenter__(self) -> "Proxy":
-        self.server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
-        self.port = self.server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self.server.close()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_redis, to_redis = await asyncio.open_connection("127.0.0.1", self.redis_port)
-        for gates, source, sink in (
-            (self.to_redis, reader, to_redis),
-            (self.from_redis, from_redis, writer),
-        ):
-            gates.append(asyncio.Event())
-            gates[-1].set()
-            self.tasks.append(asyncio.create_task(self.copy(source, sink, gates[-1])))
-
-    async def copy(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: asyncio.Event
-    ) -> None:
-        try:
-            while data := await source.read(65536):
-                await gate.wait()
-                sink.write(data)
-        finally:
-            sink.close()
 
 
 async def forbid(server: RedisServer, command: str) -> None:

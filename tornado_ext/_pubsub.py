@@ -3,34 +3,28 @@
 import asyncio
 import random
 import secrets
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import count
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from tornado.log import gen_log
 
-from tornado_ext._extras import require
 from tornado_ext._patience import patience
 from tornado_ext._redis import TOTAL_TIMEOUT, RedisServer
+from tornado_ext._shared import ConnectionLost, Line
 
 FIRST_RETRY, LAST_RETRY = 0.1, 2.0  # seconds between attempts to connect, doubling
 
 OnMessage = Callable[[str, bytes], None]  # channel, payload
 
 
-class Refused(Exception):
-    """Redis answered a command with an error."""
-
-
 class PubSub:
-    """Listen on channels, and send commands, on two connections that are made anew when lost.
+    """Listen on channels of a Redis, on a connection that is made anew when it is lost.
 
     What is published here comes back here once, whatever becomes of Redis. ``channels()`` are
     those to listen on after connecting; ``on_beat`` is awaited then, and every ``interval``
-    seconds. Every method takes `TOTAL_TIMEOUT` seconds at most, and raises `Refused`, or
-    ConnectionError when Redis is away: at once, if that is known.
+    seconds. What Redis does not do within `TOTAL_TIMEOUT` raises as `RedisServer.command` does;
+    at once, if it is known to be away.
     """
 
     def __init__(
@@ -52,16 +46,12 @@ class PubSub:
         self._numbers = count()
         self._in_flight: dict[int, _Sent] = {}
         self._strays: set[int] = set()  # given to on_message; Redis may still bring them back
-        self._lines: tuple[_Line, _Line] | None = None  # one listens, one is for commands
+        self._listener = server.listener(self._receive)
+        self._line: Line | None = None  # the one on which all channels are listened to
+        self._why_not = "not connected"
         self._tried = asyncio.Event()  # the first attempt to connect has ended
-        self._lost = asyncio.Event()
         self._reported = False  # that Redis is away
         self._keeper = asyncio.create_task(self._keep())
-
-    async def command(self, *command: str | bytes | float) -> Any:
-        """Return the reply to ``command``."""
-        async with self._answering() as (_, commands):
-            return await commands.ask(*command)
 
     async def publish(self, channel: str, payload: bytes) -> None:
         """Publish, and return when the message has come back, if this process listens.
@@ -69,116 +59,120 @@ class PubSub:
         When this raises, ``on_message`` has had the message; other processes may not.
         """
         number, sent = next(self._numbers), _Sent(channel, payload, asyncio.Future())
+        line = None
         try:
-            async with self._answering() as (_, commands):
+            async with patience(TOTAL_TIMEOUT):
+                await self._check()
                 self._in_flight[number] = sent
                 header = f"{self.process}:{number} ".encode()
-                await commands.ask("PUBLISH", channel, header + payload)
+                await self._server.command("PUBLISH", channel, header + payload)
+                line = self._line
                 if channel in self._heard and not await asyncio.shield(sent.came_back):
-                    raise ConnectionError("connection lost")
-        except (ConnectionError, Refused):
-            if not sent.came_back.done():
-                self._on_message(channel, payload)
+                    raise ConnectionLost("connection lost")
+        except Exception as exc:
+            if line is not None and isinstance(exc, TimeoutError):
+                self._listener.drop(line)  # it has gone deaf
+            self._deliver(number, sent, stray=isinstance(exc, (TimeoutError, ConnectionLost)))
             raise
         finally:
             self._in_flight.pop(number, None)
 
     async def listen(self, channel: str) -> None:
         """Return when messages of ``channel`` arrive."""
-        async with self._answering() as (listener, _):
-            await listener.ask("SUBSCRIBE", channel)
-            self._heard.add(channel)
+        await self._check()
+        await self._listener.ask("SUBSCRIBE", channel)
+        self._heard.add(channel)
 
     async def ignore(self, channel: str) -> None:
         """Listen no more on ``channel``."""
         self._heard.discard(channel)  # what is published from now on may not come back
-        async with self._answering() as (listener, _):
-            await listener.ask("UNSUBSCRIBE", channel)
-            self._heard.discard(channel)
+        await self._check()
+        await self._listener.ask("UNSUBSCRIBE", channel)
+        self._heard.discard(channel)
 
     async def close(self) -> None:
-        """Close both connections, for good."""
+        """Listen no more, for good."""
+        self._why_not = "closed"
         self._keeper.cancel()
         await asyncio.wait([self._keeper])
+        await self._listener.close()
 
-    @asynccontextmanager
-    async def _answering(self) -> "AsyncIterator[tuple[_Line, _Line]]":
-        lines = None
-        try:
-            async with patience(TOTAL_TIMEOUT):
-                await self._tried.wait()
-                lines = self._lines
-                if lines is None:
-                    raise ConnectionError("not connected")
-                yield lines
-        except TimeoutError as exc:
-            if lines is not None:
-                lines[0].fail(exc)
-            raise ConnectionError("no answer") from exc
+    async def _check(self) -> None:
+        """Raise ConnectionError while messages do not arrive."""
+        await self._tried.wait()
+        if self._line is None or self._line is not self._listener.line:
+            raise ConnectionError(self._why_not)
 
     async def _keep(self) -> None:
         wait = FIRST_RETRY
         while True:
             try:
                 await self._hold()
-                wait = FIRST_RETRY
             except Exception as exc:
-                self._fail(exc)
-            self._tried.set()
+                self._report(str(exc) or "no answer")
+            finally:
+                if self._line is not None:
+                    self._line, wait = None, FIRST_RETRY
+                for number, sent in self._in_flight.items():
+                    self._deliver(number, sent, stray=True)
+                self._tried.set()
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311
             wait = min(2 * wait, LAST_RETRY)
 
     async def _hold(self) -> None:
-        """Connect, and return when a connection is lost."""
-        self._lost.clear()
-        async with (
-            _Line(self._server, self._receive, self._fail) as listener,
-            _Line(self._server, self._receive, self._fail) as commands,
-        ):
-            await self._listen_again(listener)
-            self._lines = listener, commands
-            self._tried.set()
-            if self._reported:
-                self._reported = False
-                gen_log.warning("Redis at %s is back", self._server.name)
-            while not self._lost.is_set():
-                async with patience(TOTAL_TIMEOUT):
-                    await listener.ask("PING")
-                await self._on_beat()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._interval):
-                        await self._lost.wait()
+        """Connect and listen; raise when the connection is lost."""
+        await self._listener.ask("PING")
+        line = self._listener.line
+        if line is None:
+            raise ConnectionError("connection lost")
+        await self._listen_again()
+        self._line = line
+        self._tried.set()
+        if self._reported:
+            self._reported = False
+            gen_log.warning("Redis at %s is back", self._server.name)
+        while True:
+            await self._listener.ask("PING")
+            await self._on_beat()
+            await asyncio.wait([line.task], timeout=self._interval)
+            if line is not self._listener.line:
+                raise ConnectionError("connection lost")
 
-    async def _listen_again(self, listener: "_Line") -> None:
+    async def _listen_again(self) -> None:
         self._heard.clear()
         while missing := set(self._channels()) - self._heard:  # more may come in the meantime
             for channel in missing:
-                async with patience(TOTAL_TIMEOUT):
-                    await listener.ask("SUBSCRIBE", channel)
+                await self._listener.ask("SUBSCRIBE", channel)
                 self._heard.add(channel)
 
-    def _receive(self, channel: str, message: bytes) -> None:
-        header, _, payload = message.partition(b" ")
+    def _receive(self, reply: Any) -> bool:
+        """Take a message; return False for what is the reply to a command."""
+        if not isinstance(reply, list) or reply[:1] != [b"message"]:
+            return False
+        channel = reply[1].decode()
+        header, _, payload = reply[2].partition(b" ")
         process, _, number = header.partition(b":")
         if process == self.process.encode():
             if int(number) in self._strays:
                 self._strays.remove(int(number))
-                return
+                return True
             if (sent := self._in_flight.get(int(number))) is not None:
-                sent.settle(came_back=True)
+                sent.came_back.set_result(True)
         self._on_message(channel, payload)
+        return True
 
-    def _fail(self, exc: Exception) -> None:
-        self._lines = None
-        self._lost.set()
-        for number, sent in self._in_flight.items():
-            if not sent.came_back.done():
+    def _deliver(self, number: int, sent: "_Sent", *, stray: bool) -> None:
+        """Give a message to on_message here, unless it has had it; ``stray`` may come back."""
+        if not sent.came_back.done():
+            if stray:
                 self._strays.add(number)
-                sent.settle(came_back=False)
-                self._on_message(sent.channel, sent.payload)
+            sent.came_back.set_result(False)
+            self._on_message(sent.channel, sent.payload)
+
+    def _report(self, why: str) -> None:
         if not self._reported:
             self._reported = True
-            gen_log.warning("Redis at %s is away: %s", self._server.name, str(exc) or "no answer")
+            gen_log.warning("Redis at %s is away: %s", self._server.name, why)
 
 
 class _Sent(NamedTuple):
@@ -186,95 +180,4 @@ class _Sent(NamedTuple):
 
     channel: str
     payload: bytes
-    came_back: "asyncio.Future[bool]"
-
-    def settle(self, *, came_back: bool) -> None:
-        if not self.came_back.done():
-            self.came_back.set_result(came_back)
-
-
-class _Line:
-    """One connection, on which commands leave at once; replies are matched to them in order.
-
-    Its first failure is told to ``on_failure``; from then on commands raise ConnectionError.
-    """
-
-    def __init__(
-        self, server: RedisServer, on_message: OnMessage, on_failure: Callable[[Exception], None]
-    ) -> None:
-        pool = server.client.connection_pool
-        # `patience` bounds the waits. Replies are bytes and lists, whatever the URL says.
-        options = {
-            **pool.connection_kwargs,
-            "socket_timeout": None,
-            "socket_connect_timeout": None,
-            "decode_responses": False,
-            "protocol": 2,
-        }
-        self._connection = pool.connection_class(**options)
-        self._error_reply = require("redis.exceptions", "redis").ResponseError
-        self._on_message = on_message
-        self._on_failure = on_failure
-        self._failure = ""
-        self._waiting: deque[asyncio.Future[Any]] = deque()
-
-    async def __aenter__(self) -> Self:
-        async with patience(TOTAL_TIMEOUT):
-            await self._connection.connect()  # type: ignore[no-untyped-call]  # redis 8.1
-        self._reader = asyncio.create_task(self._read())
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._end("closed")
-        self._reader.cancel()
-        await asyncio.wait([self._reader])
-        await self._connection.disconnect(nowait=True)
-
-    async def ask(self, *command: str | bytes | float) -> Any:
-        """Return the reply to ``command``; raise `Refused` if it is an error."""
-        if self._failure:
-            raise ConnectionError(self._failure)
-        reply = asyncio.get_running_loop().create_future()
-        self._waiting.append(reply)
-        try:
-            await self._connection.send_command(*command)
-        except Exception as exc:
-            self.fail(exc)
-        return await reply
-
-    def fail(self, exc: Exception) -> None:
-        """Give the connection up because of ``exc``."""
-        if not self._failure:
-            self._end(str(exc) or "no answer")
-            self._on_failure(exc)
-
-    def _end(self, why: str) -> None:
-        self._failure = why
-        for reply in self._waiting:
-            if not reply.done():
-                reply.set_exception(ConnectionError(why))
-
-    async def _read(self) -> None:
-        try:
-            while True:
-                self._take(await self._reply())
-        except Exception as exc:
-            self.fail(exc)
-
-    async def _reply(self) -> Any:
-        try:
-            return await self._connection.read_response()
-        except self._error_reply as exc:
-            return Refused(str(exc))
-
-    def _take(self, reply: Any) -> None:
-        if isinstance(reply, list) and reply[:1] == [b"message"]:
-            self._on_message(reply[1].decode(), reply[2])
-            return
-        waiting = self._waiting.popleft()
-        if waiting.done():  # who asked was cancelled
-            return
-        if isinstance(reply, Refused):
-            waiting.set_exception(reply)
-        else:
-            waiting.set_result(reply)
+    came_back: "asyncio.Future[bool]"  # False: it was delivered without

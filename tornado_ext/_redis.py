@@ -3,9 +3,9 @@
 import asyncio
 import inspect
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,12 +17,10 @@ from tornado_ext.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool, Redis
+    from redis.asyncio.connection import AbstractConnection
 
 TOTAL_TIMEOUT = 0.5  # seconds, for a command with all that it needs, connecting included
 CONNECT_TIMEOUT = 0.25  # seconds, TLS and authentication included
-
-# Sent again if the connection is lost before the reply has come: they change nothing.
-READS = frozenset({"EXISTS", "GET", "HGETALL", "HMGET", "INFO", "PING", "ZRANGE"})
 
 # Whatever the URL says. Waits are bounded by `SharedConnection`; with its own retries redis-py
 # 8.1 waits four seconds for a server that refuses.
@@ -55,20 +53,20 @@ class RedisServer:
         :raises ConfigurationError: if the URL can't be right.
         """
         redis = require("redis.asyncio", "redis")
-        self._pack = require("hiredis", "redis").pack_command
+        require("hiredis", "redis")
         self._errors = require("redis.exceptions", "redis")
         self._target = target
         self._loops: dict[asyncio.AbstractEventLoop, SharedConnection] = {}
         self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
-        self._timeouts = {"timeout": TOTAL_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
-        self._pool: ConnectionPool | None = None
+        self._timeouts = TOTAL_TIMEOUT, CONNECT_TIMEOUT
+        self._pool: ConnectionPool  # never used as one: it knows how to make a connection
         if isinstance(target, str):
             try:
                 options = redis.connection.parse_url(target)
                 _check_database(target, options)
                 self._timeouts = _timeouts(options)
                 self._pool = redis.ConnectionPool(**options | CONNECTION)
-                self._pool.make_connection()
+                self._connect(True)
             except (ValueError, TypeError) as exc:
                 raise ConfigurationError(f"{argument} is not a Redis URL: {exc}") from exc
             self.name = _address(options)
@@ -87,9 +85,9 @@ class RedisServer:
         :raises redis.exceptions.ResponseError: if Redis answered with an error.
         :raises UnicodeDecodeError: if the reply is no UTF-8.
         """
-        if self._pool is None:
+        if not isinstance(self._target, str):
             return await self._ask_client(args)
-        return await self._shared().ask(self._pack(args), repeatable=args[0] in READS)
+        return await self._shared().ask(*args)
 
     async def script(self, text: str, keys: Sequence[str], *args: str | bytes | float) -> Any:
         """Run a Lua script, which Redis may or may not know; return and raise as `command` does."""
@@ -97,6 +95,10 @@ class RedisServer:
             return await self.command("EVALSHA", _sha(text), len(keys), *keys, *args)
         except self._errors.NoScriptError:
             return await self.command("EVAL", text, len(keys), *keys, *args)
+
+    def listener(self, on_push: Callable[[Any], bool]) -> SharedConnection:
+        """Return a connection of the caller's own to the server of a URL; replies are bytes."""
+        return SharedConnection(partial(self._connect, False), *self._timeouts, on_push=on_push)
 
     async def close(self) -> None:
         """Close the running loop's connection, once the replies that are due have come or failed.
@@ -113,12 +115,15 @@ class RedisServer:
         loop = asyncio.get_running_loop()
         shared = self._loops.get(loop)
         if shared is None:
-            assert self._pool is not None  # noqa: S101
             for ended in [other for other in self._loops if other.is_closed()]:
                 del self._loops[ended]
-            shared = SharedConnection(self._pool.make_connection, **self._timeouts)
+            shared = SharedConnection(partial(self._connect, True), *self._timeouts)
             self._loops[loop] = shared
         return shared
+
+    def _connect(self, decode: bool) -> "AbstractConnection":
+        options = self._pool.connection_kwargs | {"decode_responses": decode}
+        return self._pool.connection_class(**options)
 
     async def _ask_client(self, args: tuple[str | bytes | int | float, ...]) -> Any:
         try:
@@ -194,14 +199,12 @@ def _plain(reply: Any) -> Any:
     return reply
 
 
-def _timeouts(options: dict[str, Any]) -> dict[str, float]:
-    timeouts = {
-        "timeout": options.get("socket_timeout", TOTAL_TIMEOUT),
-        "connect_timeout": options.get("socket_connect_timeout", CONNECT_TIMEOUT),
-    }
-    if not all(0 < seconds < math.inf for seconds in timeouts.values()):
+def _timeouts(options: dict[str, Any]) -> tuple[float, float]:
+    total = options.get("socket_timeout", TOTAL_TIMEOUT)
+    connect = options.get("socket_connect_timeout", CONNECT_TIMEOUT)
+    if not (0 < total < math.inf and 0 < connect < math.inf):
         raise ValueError("a timeout must be above 0")
-    return timeouts
+    return total, connect
 
 
 def _check_database(url: str, options: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
 IN_FLIGHT = 4096  # commands that may wait for their replies
+READS = frozenset({"EXISTS", "GET", "HGETALL", "HMGET"})  # change nothing: may be sent again
 FIRST_RETRY, LAST_RETRY = 0.02, 1.0  # seconds between attempts to connect, doubling
 
 
@@ -42,16 +43,22 @@ class SharedConnection:
     """
 
     def __init__(
-        self, connect: "Callable[[], AbstractConnection]", *, timeout: float, connect_timeout: float
+        self,
+        connect: "Callable[[], AbstractConnection]",
+        timeout: float,  # seconds, connecting included
+        connect_timeout: float,  # seconds
+        on_push: Callable[[Any], bool] | None = None,
     ) -> None:
-        """Take what makes a connection; both times are in seconds, the first includes the other."""
+        """Take what makes a connection; ``on_push`` takes what is no reply and returns True."""
         self.connect = connect
         self.timeout = timeout
         self.connect_timeout = connect_timeout
+        self.on_push = on_push
         self.unsent: deque[Command] = deque()
         self.asked = asyncio.Event()  # there may be commands to send
-        self.line: _Line | None = None  # takes new commands
-        self.lines: set[_Line] = set()  # this one, and those whose last replies are waited for
+        self.line: Line | None = None  # takes new commands
+        self.lines: set[Line] = set()  # this one, and those whose last replies are waited for
+        self._pack = require("hiredis", "redis").pack_command
         self._loop = asyncio.get_running_loop()
         self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -59,7 +66,7 @@ class SharedConnection:
         self._wait = 0.0  # seconds, after the next attempt that fails
         self._retry_at = 0.0  # loop time
 
-    async def ask(self, packed: bytes, *, repeatable: bool) -> Any:
+    async def ask(self, *args: str | bytes | int | float) -> Any:
         """Return the reply to a command.
 
         :raises TimeoutError: if none came in time. The command may have been carried out.
@@ -67,13 +74,14 @@ class SharedConnection:
         :raises ConnectionError: if the command was not sent, or Redis is not ready for any.
         :raises redis.exceptions.ResponseError: if Redis answered with an error.
         """
+        packed = self._pack(args)  # here, so that what can't be packed is its caller's error alone
         line = self.line or self._open()
         if len(line.sent) + len(self.unsent) >= IN_FLIGHT:
             raise TooManyCommands(f"{IN_FLIGHT} commands wait for their replies")
         if self._timer is None:
             self._timer = self._loop.call_later(self.timeout / WAITS, self._tick)
         reply = self._loop.create_future()
-        self.unsent.append(Command(packed, repeatable, self._ticks + WAITS, reply))
+        self.unsent.append(Command(packed, args[0] in READS, self._ticks + WAITS, reply))
         self.asked.set()
         return await reply
 
@@ -88,6 +96,11 @@ class SharedConnection:
                 task.cancel()
             await asyncio.wait(tasks)
 
+    def drop(self, line: "Line") -> None:
+        """Close ``line``; commands without a reply fail, others go to another."""
+        self.dismiss(line)
+        line.task.cancel()
+
     def refused(self, why: Exception) -> None:
         """Fail all commands, and those of the next moments at once: there is no connection."""
         self._refusal = why
@@ -100,17 +113,17 @@ class SharedConnection:
         """Forget that connecting failed."""
         self._refusal, self._wait = None, 0.0
 
-    def dismiss(self, line: "_Line") -> None:
+    def dismiss(self, line: "Line") -> None:
         """Give ``line`` no more commands; those that it did not send go to another."""
         if self.line is line:
             self.line = None
             if self.unsent:
                 self._open()
 
-    def _open(self) -> "_Line":
+    def _open(self) -> "Line":
         if self._refusal is not None and self._loop.time() < self._retry_at:
             raise _copy(self._refusal)
-        self.line = _Line(self)
+        self.line = Line(self)
         self.lines.add(self.line)
         self.asked.set()
         return self.line
@@ -132,7 +145,7 @@ class SharedConnection:
         self._timer = self._loop.call_later(self.timeout / WAITS, self._tick) if waiting else None
 
 
-class _Line:
+class Line:
     """One connection, from the attempt to make it until it is lost."""
 
     def __init__(self, shared: SharedConnection) -> None:
@@ -210,7 +223,7 @@ class _Line:
                 await self._connection.send_packed_command(packed, check_health=False)
 
     async def _read(self) -> None:
-        read, sent = self._connection.read_response, self.sent
+        read, sent, on_push = self._connection.read_response, self.sent, self._shared.on_push
         while True:
             try:
                 reply = await read(disconnect_on_error=False)
@@ -219,6 +232,8 @@ class _Line:
             except self._not_ready as exc:
                 _fail(sent.popleft(), ConnectionError(str(exc)))
             else:
+                if on_push is not None and on_push(reply):
+                    continue
                 waiting = sent.popleft().reply
                 if not waiting.done():  # else the request was cancelled, or it is too late
                     waiting.set_result(reply)

@@ -16,8 +16,9 @@ from tornado.log import gen_log
 from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from tornado_ext._extras import require
 from tornado_ext._lifecycle import LifecycleMixin
-from tornado_ext._pubsub import PubSub, Refused
+from tornado_ext._pubsub import PubSub
 from tornado_ext._redis import RedisServer
 from tornado_ext.errors import ConfigurationError, Unavailable
 
@@ -212,6 +213,7 @@ class RedisBus(LocalBus):
         if not 0 < heartbeat < math.inf:
             raise ConfigurationError(f"RedisBus: heartbeat must be above 0, not {heartbeat!r}")
         self._server = RedisServer(url, "RedisBus: url")
+        self._failures = OSError, require("redis.exceptions", "redis").ResponseError
         self._prefix = prefix
         self._heartbeat = heartbeat
 
@@ -222,15 +224,16 @@ class RedisBus(LocalBus):
 
     async def members(self, room: str) -> list[str]:
         """See `RoomMixin.members`."""
-        with self._asking() as redis:
-            entries = await redis.command("EVAL", PRESENCE, 1, self._prefix + room, 0)
-        return sorted({entry.decode().partition(":")[2] for entry in entries})
+        with self._asking():
+            entries = await self._server.script(PRESENCE, [self._prefix + room], 0)
+        return sorted({entry.partition(":")[2] for entry in entries})
 
     async def close(self) -> None:
         """Close the sockets in all rooms, as `LocalBus.close` does, then the connections."""
         if self._loop is asyncio.get_running_loop():
             await super().close()
             await self._redis.close()
+            await self._server.close()
 
     def _begin(self) -> None:
         super()._begin()
@@ -248,8 +251,9 @@ class RedisBus(LocalBus):
             self._begin()
         try:
             yield self._redis
-        except (ConnectionError, Refused) as exc:
-            raise BusUnavailable(f"Redis at {self._server.name}: {exc}") from exc
+        except self._failures as exc:
+            why = str(exc) or "no answer"
+            raise BusUnavailable(f"Redis at {self._server.name}: {why}") from exc
 
     async def _tell(self, room: str, *names: str | None) -> None:
         """Bring Redis in line with who is in ``room`` here; while it is away, that can wait."""
@@ -259,7 +263,7 @@ class RedisBus(LocalBus):
                 if name is not None and name in self._rooms.get(room, {}).values():
                     await self._list(redis, room, [name])
                 elif name is not None:
-                    await redis.command("ZREM", channel, f"{redis.process}:{name}")
+                    await self._server.command("ZREM", channel, f"{redis.process}:{name}")
         with suppress(BusUnavailable), self._asking() as redis:
             await (redis.listen if room in self._rooms else redis.ignore)(channel)
 
@@ -269,12 +273,12 @@ class RedisBus(LocalBus):
             for room in list(self._rooms):
                 if names := self._names(room):
                     await self._list(self._redis, room, names)
-        except Refused as exc:  # it still carries messages
+        except self._failures as exc:  # it may still carry messages
             gen_log.warning("Redis at %s lists no members: %s", self._server.name, exc)
 
     async def _list(self, redis: PubSub, room: str, names: Iterable[str]) -> None:
         entries = (f"{redis.process}:{name}" for name in names)
-        await redis.command("EVAL", PRESENCE, 1, self._prefix + room, self._heartbeat, *entries)
+        await self._server.script(PRESENCE, [self._prefix + room], self._heartbeat, *entries)
 
 
 def _encode(message: Message) -> bytes:

@@ -141,10 +141,8 @@ class RateLimit(Middleware):
         if time.monotonic() < self._paused_until:
             return None
         try:
-            async with server.answering() as redis:
-                script = redis.register_script(GCRA)
-                args = [self._memory.pace, self._memory.most]
-                return int(await script(keys=[f"rate:{self._name}:{counter}"], args=args))
+            key = f"rate:{self._name}:{counter}"
+            return int(await server.script(GCRA, [key], self._memory.pace, self._memory.most))
         except (OSError, require("redis.exceptions", "redis").RedisError) as exc:
             if time.monotonic() >= self._paused_until:  # one line for all that were waiting
                 app_log.warning("RateLimit: Redis at %s is away: %r", server.name, exc)

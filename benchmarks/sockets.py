@@ -10,12 +10,12 @@ from statistics import median
 
 from benchmarks._cases import CASES
 from benchmarks._figures import Figure, spread
-from benchmarks._servers import Client, Server, serve, server
+from benchmarks._servers import Client, Server, away_from_servers, serve, server
 
 TARGETS = {"stock again": None, "mixins, nothing to do": 1.03}  # of stock
 COMPARED = ("stock", *TARGETS)
-TURNS = 8  # of fresh processes: two that run the same code differ by some percent
-ROUNDS = 100  # in each turn, the processes one after the other, always in the same order
+TURNS = 12  # of fresh processes: two that run the same code differ by some percent
+ROUNDS = 40  # in each turn, the processes one after the other, always in the same order
 REQUESTS = 30  # in each round, one after the other on one connection
 
 Costs = dict[str, float]  # by case, in microseconds
@@ -38,7 +38,7 @@ def measure(quick: bool = False) -> list[Figure]:
 
 def one_turn(rounds: int, requests: int) -> list[Costs]:
     """Start a server for each case; return what a request costs them in each round."""
-    with ExitStack() as stack:
+    with away_from_servers(), ExitStack() as stack:
         servers = {
             case: stack.enter_context(server("benchmarks.sockets", case)) for case in COMPARED
         }

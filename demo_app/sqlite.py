@@ -24,12 +24,21 @@ class FileTimeout(FileUnavailable):
 class SQLiteFile:
     """A connection to the file at ``path``, made on first use, with ``schema`` created in it.
 
+    ``unavailable`` and ``timeout`` are what it raises.
+
     Statements run one after the other in a thread of their own, each in its own transaction.
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        unavailable: type[Unavailable] = FileUnavailable,
+        timeout: type[Unavailable] = FileTimeout,
+    ) -> None:
         self._path = path
         self._schema = schema
+        self._unavailable, self._timeout = unavailable, timeout
         self._connection: aiosqlite.Connection | None = None
         self._connecting = asyncio.Lock()
         self._turn = asyncio.Lock()
@@ -47,9 +56,9 @@ class SQLiteFile:
         except sqlite3.IntegrityError:
             raise
         except TimeoutError as exc:
-            raise FileTimeout(f"{self._path} takes longer than {TIMEOUT} s") from exc
+            raise self._timeout(f"{self._path} takes longer than {TIMEOUT} s") from exc
         except (sqlite3.Error, OSError) as exc:
-            raise FileUnavailable(f"{self._path}: {exc}") from exc
+            raise self._unavailable(f"{self._path}: {exc}") from exc
 
     async def close(self) -> None:
         """Close the connection and end its thread."""

@@ -8,7 +8,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from demo_app.sessions import SQLiteStore
-from tornado_ext.sessions import Record, StoreUnavailable
+from tornado_ext.sessions import Change, Record, StoreUnavailable
 from tornado_ext.testing.store_suite import StoreSuite
 
 RECORD = Record({"a": "1"}, 1.5, 2.5, "7")
@@ -41,7 +41,7 @@ async def test_expired_rows_are_deleted(store: SQLiteStore, tmp_path: Path) -> N
     await store.create("old", RECORD, -1)
     await store.create("new", RECORD, 60)
     with sqlite3.connect(tmp_path / "sessions.db") as other:
-        assert other.execute("SELECT key FROM sessions").fetchall() == [("new",)]
+        assert other.execute("SELECT key FROM records").fetchall() == [("new",)]
     other.close()
 
 
@@ -53,10 +53,10 @@ async def test_locked_file_is_unavailable_until_it_is_free(
     other = sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="locked"):
-        await store.save("key", {"a": "2"}, (), seen_at=3, ttl=60)
+        await store.save("key", Change({"a": "2"}, (), 3, 60))
     other.execute("COMMIT")
     other.close()
-    assert await store.save("key", {"a": "2"}, (), seen_at=3, ttl=60)
+    assert await store.save("key", Change({"a": "2"}, (), 3, 60)) is not None
 
 
 @pytest.mark.gen_test

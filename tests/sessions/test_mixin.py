@@ -26,6 +26,7 @@ from tornado_ext.sessions import (
     StoreUnavailable,
 )
 from tornado_ext.sessions.codec import key_of
+from tornado_ext.sessions.lifetimes import Lifetimes
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.sessions.session import Session
 from tornado_ext.testing import Client, RedisServer
@@ -149,7 +150,7 @@ async def test_new_session_without_data_is_not_stored(
 ) -> None:
     await do(show)
     assert client.cookie("session") is None
-    assert store._records == {}
+    assert len(store) == 0
 
 
 @pytest.mark.gen_test
@@ -163,7 +164,7 @@ async def test_session_is_stored_before_the_reply(do: Do, store: MemoryStore) ->
         lambda h: (h.session.update(a=1), h.redirect("/"))[0], follow_redirects=False
     )
     assert response.code == 302
-    assert len(store._records) == 1
+    assert len(store) == 1
 
 
 @pytest.mark.gen_test
@@ -234,7 +235,7 @@ async def test_logout_is_not_undone_by_a_slow_request(
     slow.go_on.set()
     assert (await response).code == 409
     assert "Set-Cookie" not in (await response).headers
-    assert store._records == {}
+    assert len(store) == 0
 
 
 @pytest.mark.gen_test
@@ -353,7 +354,7 @@ async def test_logout_while_a_new_id_is_being_stored_ends_that_too(
     await do(lambda h: h.session.login(7))
     await do(log_out_in_between)
     assert client.cookie("session") is None
-    assert [record for _, record in store._records.values() if not record.replaced] == []
+    assert all(kept.record.replaced for kept in store._kept.values())
 
 
 @pytest.mark.gen_test
@@ -446,7 +447,7 @@ async def test_new_session_after_the_first_byte_is_refused(
 
     await do(stream)
     assert "CookieSent" in caplog.text
-    assert store._records == {}
+    assert len(store) == 0
 
 
 # Ids.
@@ -495,7 +496,7 @@ async def test_logout_ends_data_id_and_cookie(do: Do, client: Client, store: Mem
     stolen = twin_of(client)
     await do(lambda h: h.session.logout())
     assert client.cookie("session") is None
-    assert store._records == {}
+    assert len(store) == 0
     assert await shown(do, by=stolen) == {"user": None}
 
 
@@ -526,8 +527,8 @@ async def test_id_that_the_client_made_up_is_not_adopted(
 async def test_store_sees_a_hash_of_the_id(do: Do, client: Client, store: MemoryStore) -> None:
     await do(put(a=1))
     session_id = client.cookie("session") or ""
-    assert list(store._records) == [key_of(session_id)]
-    assert session_id not in repr(store._records)
+    assert list(store._kept) == [key_of(session_id)]
+    assert session_id not in repr(store._kept)
 
 
 # The cookie.
@@ -628,8 +629,8 @@ async def test_lifetime_is_enforced_by_the_data_too(
 ) -> None:
     app.settings["session_lifetime"] = 2500
     await do(put(a=1))
-    ((key, (_, record)),) = store._records.items()
-    store._records[key] = (time.time() + 1e9, record)
+    ((_, kept),) = store._kept.items()
+    kept.record.seen_at = kept.expires_at = time.time() + 1e9
     clock(2600)
     assert await shown(do) == {"user": None}
 
@@ -652,13 +653,14 @@ async def test_reading_renews_the_expiry_only_now_and_then(
 ) -> None:
     app.settings["session_idle_timeout"] = 6000
     await do(put(a=1))
-    ((key, (made, _)),) = store._records.items()
+    ((_, kept),) = store._kept.items()
+    made = kept.record.seen_at
     clock(590)
     await do(show)
-    assert store._records[key][0] == made
+    assert kept.record.seen_at == made
     clock(20)
     await do(show)
-    assert store._records[key][0] > made
+    assert kept.record.seen_at > made + 600
 
 
 @pytest.mark.gen_test
@@ -829,11 +831,11 @@ async def test_corrupt_record_is_logged_and_the_request_anonymous(
     do: Do, client: Client, store: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     await do(put(a=1))
-    ((_, record),) = store._records.values()
-    record.fields["a"] = "{"
+    ((_, kept),) = store._kept.items()
+    kept.record.fields["a"] = "{"
     assert await shown(do) == {"user": None}
     assert "SessionCorrupt" in caplog.text
-    assert len(store._records) == 1
+    assert len(store) == 1
 
 
 # Settings and misuse.
@@ -894,22 +896,22 @@ def test_order_of_the_mixins_does_not_matter() -> None:
     assert Other._ext_before_first_byte is LifecycleMixin._ext_before_first_byte
 
 
-@pytest.mark.parametrize("key", [1, None, "\ud800", "_flash:x"])
+@pytest.mark.parametrize("key", [1, None, "\ud800", "_session:x"])
 def test_key_that_can_not_be_stored_is_refused(key: object) -> None:
-    session = Session(MemoryStore(), None)  # type: ignore[arg-type]
+    session = Session(MemoryStore(), Lifetimes(60, 60))
     with pytest.raises(SessionValueError):
         session[key] = 1  # type: ignore[index]
 
 
 @pytest.mark.parametrize("user_id", ["", None, True, 1.5, "\ud800"])
 def test_user_that_can_not_be_stored_is_refused(user_id: object) -> None:
-    session = Session(MemoryStore(), None)  # type: ignore[arg-type]
+    session = Session(MemoryStore(), Lifetimes(60, 60))
     with pytest.raises(SessionValueError):
         session.login(user_id)  # type: ignore[arg-type]
 
 
 def test_clear_keeps_flash_messages() -> None:
-    session = Session(MemoryStore(), None)  # type: ignore[arg-type]
+    session = Session(MemoryStore(), Lifetimes(60, 60))
     session.update(a=1, b=2)
     session.flash("still here")
     session.clear()
@@ -918,6 +920,6 @@ def test_clear_keeps_flash_messages() -> None:
 
 
 def test_repr_shows_keys_and_no_values() -> None:
-    session = Session(MemoryStore(), None)  # type: ignore[arg-type]
+    session = Session(MemoryStore(), Lifetimes(60, 60))
     session["token"] = "secret"
     assert repr(session) == "<Session of user None with ['token']>"

@@ -11,7 +11,7 @@ from tornado.ioloop import IOLoop
 
 from tornado_ext._redis import TOTAL_TIMEOUT
 from tornado_ext.errors import ConfigurationError
-from tornado_ext.sessions import Record, SessionCorrupt, StoreTimeout, StoreUnavailable
+from tornado_ext.sessions import Change, Record, SessionCorrupt, StoreTimeout, StoreUnavailable
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.testing import RedisServer
 from tornado_ext.testing.store_suite import TTL, StoreSuite
@@ -69,8 +69,8 @@ async def test_killed_server_is_unavailable_and_works_again_when_it_is_back(
         with pytest.raises(StoreUnavailable, match=f"127.0.0.1:{redis_server.port}"):
             await store.load("key")
     redis_server.restart()
-    await store.create("key", RECORD, TTL)
-    assert await store.load("key") == RECORD
+    await store.create("other", RECORD, TTL)
+    assert await store.load("other") == RECORD
 
 
 @pytest.mark.gen_test
@@ -81,7 +81,7 @@ async def test_restart_between_requests_is_not_noticed(
     await asyncio.gather(*(store.load("key") for _ in range(10)))
     redis_server.restart()
     assert await asyncio.gather(*(store.load("key") for _ in range(10))) == [RECORD] * 10
-    assert await store.save("key", {}, (), seen_at=3.0, ttl=TTL)
+    assert await store.save("key", Change({}, (), 3.0, TTL)) is not None
 
 
 @pytest.mark.gen_test
@@ -93,7 +93,7 @@ async def test_frozen_server_times_out_and_answers_its_own_question_when_thawed(
     with pytest.raises(StoreTimeout):
         await store.load("other")
     with pytest.raises(StoreTimeout):
-        await store.save("key", {"a": "2"}, (), seen_at=3.5, ttl=TTL)
+        await store.save("key", Change({"a": "2"}, (), 3.5, TTL))
     redis_server.thaw()
     assert await store.load("missing") is None
 
@@ -101,7 +101,7 @@ async def test_frozen_server_times_out_and_answers_its_own_question_when_thawed(
 @pytest.mark.gen_test
 async def test_full_server_is_unavailable(redis_servers) -> None:  # type: ignore[no-untyped-def]
     (server,) = redis_servers(1, maxmemory="1mb", maxmemory_policy="noeviction")
-    store = RedisStore(server.url)
+    store = RedisStore(server.url, max_bytes=10_000_000)
     large = Record({"a": f'"{"x" * 5_000_000}"'}, 1.0, 1.0)
     with suppress(StoreUnavailable):  # Redis looks at its memory before a script, not in it
         await store.create("first", large, TTL)

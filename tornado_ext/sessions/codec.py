@@ -6,6 +6,10 @@ from typing import Any
 
 from tornado_ext.sessions.errors import SessionCorrupt, SessionValueError
 
+RESERVED = "_session:"  # prefix of the fields that are no keys of the app's
+FLASH = RESERVED + "flash:"  # prefix of those that hold a flash message each
+NOTE = RESERVED + "note"  # holds what login() noted
+
 
 def key_of(session_id: str) -> str:
     """Return the key under which a store keeps ``session_id``: its SHA-256, in hexadecimal."""

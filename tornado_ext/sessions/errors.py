@@ -29,6 +29,36 @@ class SessionGone(SessionError):
     status_code = 409
 
 
+class SessionBusy(SessionError):
+    """`Session.exclusive` has waited its time for others who hold the session. Try again."""
+
+    status_code = 503
+    retry_after = 1  # seconds
+
+
+class LeaseLost(SessionError):
+    """An `Session.exclusive` block took longer than its lease; what it changed is not stored.
+
+    Somebody else may have changed the session meanwhile. Do slow work before the block, or give
+    it a longer ``lease``.
+    """
+
+    status_code = 409
+
+
+class InsideExclusive(SessionError, RuntimeError):
+    """`login` or `regenerate` was called inside an `exclusive` block: call it before or after."""
+
+
+class SessionTooLarge(SessionError):
+    """A change needs more bytes or keys than the store lets one session have.
+
+    Nothing of the change was stored. Keep large things in a database, and their ids here.
+    """
+
+    status_code = 413
+
+
 class SessionNotLoaded(SessionError, RuntimeError):
     """``self.session`` was used where no session was loaded. The message says why."""
 

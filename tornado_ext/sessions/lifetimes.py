@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from tornado_ext.sessions.store import Record
+
+RENEWAL_INTERVAL = 60  # seconds, at least, unless the idle timeout is shorter than two of these
+
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
@@ -10,11 +14,20 @@ class Lifetimes:
     idle: float  # after it was last seen
     absolute: float  # after it was made
 
-    def ttl(self, created_at: float, now: float) -> float:
-        """Return for how long a session seen ``now`` may be kept."""
-        return min(self.idle, created_at + self.absolute - now)
+    @property
+    def renewal_interval(self) -> float:
+        """The least time between two renewals of the expiry by requests that change nothing."""
+        return min(max(self.idle / 10, RENEWAL_INTERVAL), self.idle / 2)
+
+    def ttl(self, ends_at: float, now: float) -> float:
+        """Return for how long a session seen ``now`` may be kept; not above 0 if it has ended."""
+        return min(self.idle, ends_at - now)
+
+    def has_ended(self, record: Record, now: float) -> bool:
+        """Tell whether a record is past its time, whatever the store says."""
+        absolute = min(record.ends_at, record.created_at + self.absolute)  # perhaps lowered since
+        return now >= min(absolute, record.seen_at + self.idle)
 
     def renewal_due(self, seen_at: float, now: float) -> bool:
         """Tell whether a request that changes nothing should renew the expiry all the same."""
-        interval = min(max(self.idle / 10, 60), self.idle / 2)
-        return not 0 <= now - seen_at < interval  # a clock may have been put back
+        return not 0 <= now - seen_at < self.renewal_interval  # a clock may have been put back

@@ -104,6 +104,7 @@ class SessionMixin(LifecycleMixin):
         if self._ext_session is None:
             self._ext_require_session()
             self._ext_session = self._ext_empty_session()
+        self._ext_session.touched = True
         self._ext_session.sealed = self._ext_sent
         return self._ext_session
 

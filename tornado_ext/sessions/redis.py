@@ -1,67 +1,69 @@
 """Sessions in one Redis, each a hash with a field per key, so that writers of different keys agree.
 
-A record is the hash ``<prefix>session:<key>``: the fields ``created``, ``seen`` and ``user``, or
-``replaced`` alone for a tombstone, and ``:<name>`` for each value. Every change is one script:
-Redis runs it whole, and nothing in between (Redis documentation, "Scripting with Lua").
+A record is the hash ``<prefix>session:<key>``: ``made`` (when, when it ends, and the user),
+``seen`` and ``size``, ``:<name>`` for each value, and ``fence`` and ``leased`` once it was leased.
+A tombstone has ``replaced`` or ``revoked`` alone. The sorted set ``<prefix>user:<hash>`` has the
+keys of a user's sessions. Each script has one key: Redis runs it whole, and nothing in between
+(Redis documentation, "Scripting with Lua"), and the keys may be on different nodes of a Cluster.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tornado_ext._extras import require
 from tornado_ext._redis import RedisServer
-from tornado_ext.sessions.errors import SessionCorrupt, StoreTimeout, StoreUnavailable
-from tornado_ext.sessions.store import Record, SessionStore
+from tornado_ext.sessions import scripts
+from tornado_ext.sessions.codec import key_of
+from tornado_ext.sessions.errors import (
+    LeaseLost,
+    SessionCorrupt,
+    SessionGone,
+    StoreTimeout,
+    StoreUnavailable,
+)
+from tornado_ext.sessions.store import (
+    MAX_BYTES,
+    MAX_KEYS,
+    Change,
+    Limits,
+    Record,
+    SessionInfo,
+    SessionStore,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-# ARGV: ttl in milliseconds, then field, value, ...
-CREATE = """
-for i = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-"""
-
-# ARGV: ttl in milliseconds, time seen, number of fields to delete, these, then field, value, ...
-SAVE = """
-if redis.call('HEXISTS', KEYS[1], 'created') == 0 then return 0 end
-local first = 4 + tonumber(ARGV[3])
-for i = 4, first - 1 do redis.call('HDEL', KEYS[1], ARGV[i]) end
-for i = first, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('HSET', KEYS[1], 'seen', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-return 1
-"""
-
-# ARGV: how long a tombstone stays, in milliseconds; 0 leaves none.
-DELETE = """
-local held = redis.call('HGETALL', KEYS[1])
-if redis.call('HEXISTS', KEYS[1], 'created') == 1 then
-  redis.call('DEL', KEYS[1])
-  if ARGV[1] ~= '0' then
-    redis.call('HSET', KEYS[1], 'replaced', '1')
-    redis.call('PEXPIRE', KEYS[1], ARGV[1])
-  end
-end
-return held
-"""
+REVOKED_FOR = 86400  # seconds for which a login that a revoke overtook may still be under way
+SETTLED = 60  # seconds after which a session that entered its user's index is stored, or never is
+AT_ONCE = 200  # commands
 
 
 class RedisStore(SessionStore):
     """Keep sessions in a Redis, given by its URL or by a ``redis.asyncio`` client."""
 
-    def __init__(self, server: "str | Redis", *, key_prefix: str = "") -> None:
+    def __init__(
+        self,
+        server: "str | Redis",
+        *,
+        key_prefix: str = "",
+        max_bytes: int = MAX_BYTES,
+        max_keys: int = MAX_KEYS,
+    ) -> None:
         """Make a store; it connects at first use.
 
-        :arg server: ``redis://``, ``rediss://`` or ``unix://``; or a client, which stays open
-            when the store is closed.
+        :arg server: ``redis://``, ``rediss://`` or ``unix://``; or a client, of Sentinel or Cluster
+            too, which stays open when the store is closed.
         :arg key_prefix: comes before every key, to share a Redis with others.
+        :arg max_bytes: of one session, its names and JSON texts; ``max_keys`` limits its keys.
         :raises MissingExtra: if redis is not installed.
-        :raises ConfigurationError: if the URL can't be right.
+        :raises ConfigurationError: if the URL or a limit can't be right.
         """
         self._server = RedisServer(server, "RedisStore(server)")
-        self._prefix = f"{key_prefix}session:"
+        self._prefix = key_prefix
+        self._limits = Limits(max_bytes, max_keys)
 
     @property
     def address(self) -> str:
@@ -69,68 +71,132 @@ class RedisStore(SessionStore):
         return self._server.name
 
     async def load(self, key: str) -> Record | None:
-        """Ask for the whole hash; once more, if the connection was lost while it was idle."""
-        try:
-            return await self._load(key)
-        except StoreTimeout:
-            raise
-        except StoreUnavailable:
-            return await self._load(key)
-
-    async def _load(self, key: str) -> Record | None:
-        async with self._answering() as redis:
-            held = await redis.hgetall(self._prefix + key)
-            texts = {_text(name): _text(value) for name, value in held.items()}
-        return _record(texts)
+        """Ask for the whole hash."""
+        return _record(await self._command("HGETALL", "session", key))
 
     async def create(self, key: str, record: Record, ttl: float) -> None:
-        """Write the whole hash."""
-        args: list[str | float] = ["created", record.created_at, "seen", record.seen_at]
+        """Enter the key into its user's index, then write the whole hash."""
+        size = self._limits.check(record.fields)
+        made = f"{record.created_at!r} {record.ends_at!r}"
         if record.user_id is not None:
-            args += ["user", record.user_id]
-        await self._run(CREATE, key, _milliseconds(ttl), *args, *_pairs(record.fields))
+            made += f" {record.user_id}"
+            lifetime = max(ttl, record.ends_at - record.seen_at)
+            await self._enter(key_of(record.user_id), key, lifetime)
+        head = _milliseconds(ttl), "made", made, "seen", record.seen_at, "size", size
+        if not await self._script(scripts.CREATE, "session", key, *head, *_pairs(record.fields)):
+            raise SessionGone("this session was ended before it was stored")
 
-    async def save(
-        self,
-        key: str,
-        changed: Mapping[str, str],
-        deleted: Collection[str],
-        *,
-        seen_at: float,
-        ttl: float,
-    ) -> bool:
+    async def save(self, key: str, change: Change) -> Collection[str] | None:
         """Send the changed fields alone."""
-        gone = [f":{name}" for name in deleted]
-        ttl_and_more = _milliseconds(ttl), seen_at, len(gone)
-        return bool(await self._run(SAVE, key, *ttl_and_more, *gone, *_pairs(changed)))
+        limits = self._limits.max_bytes, self._limits.max_keys
+        head = _milliseconds(change.ttl), change.seen_at, change.fence or "", *limits
+        deleted = [f":{name}" for name in change.deleted]
+        args = *head, len(deleted), *deleted, *_pairs(change.fields)
+        gone = await self._script(scripts.SAVE, "session", key, *args)
+        if gone == scripts.LEASE_LOST:
+            raise LeaseLost("the exclusive block took longer than its lease")
+        if gone == scripts.TOO_LARGE:
+            raise self._limits.error()
+        return None if gone == scripts.GONE else [name[1:] for name in gone]
 
     async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
         """Delete the hash, or put a tombstone in its place."""
-        held = await self._run(DELETE, key, _milliseconds(replaced_for))
-        texts = [_text(item) for item in held]
-        return _record(dict(zip(texts[::2], texts[1::2], strict=True)))
+        ended = _record(
+            await self._script(scripts.DELETE, "session", key, _milliseconds(replaced_for))
+        )
+        if ended is not None and ended.user_id is not None:
+            with suppress(StoreUnavailable):  # it leaves the index at a later login, then
+                await self._command("ZREM", "user", key_of(ended.user_id), key)
+        return ended
+
+    async def lease(self, key: str, seconds: float) -> int | None:
+        """Count the leases in the hash, by the clock of Redis."""
+        return await self._script(scripts.LEASE, "session", key, _milliseconds(seconds)) or None
+
+    async def release(self, key: str, fence: int) -> None:
+        """End the lease in the hash."""
+        await self._script(scripts.RELEASE, "session", key, fence)
+
+    async def sessions_of(self, user_id: str) -> list[SessionInfo]:
+        """Load what the user's index names."""
+        infos = []
+        for keys in _batches(await self._command("ZRANGE", "user", key_of(user_id), 0, -1)):
+            records = await asyncio.gather(*map(self.load, keys), return_exceptions=True)
+            for key, record in zip(keys, records, strict=True):
+                if isinstance(record, BaseException):
+                    if not isinstance(record, SessionCorrupt):
+                        raise record
+                elif record is not None and not record.replaced:
+                    infos.append(SessionInfo.of(key, record))
+        return sorted(infos, key=lambda info: info.seen_at, reverse=True)
+
+    async def revoke_user(self, user_id: str) -> int:
+        """Bury what the user's index names, until it is empty.
+
+        A new id enters the index before its record is stored, and before the record that it
+        replaces ends: so it is in the index when this looks again, or meets its tombstone.
+        """
+        ended, user = 0, key_of(user_id)
+        while keys := await self._command("ZRANGE", "user", user, 0, -1):
+            ended += await self._bury(user, keys, scripts.ANY)
+        return ended
 
     async def close(self) -> None:
-        """Close the connections of the running event loop."""
+        """Close the connection of the running event loop."""
         await self._server.close()
 
-    async def _run(self, script: str, key: str, *args: str | float) -> Any:
-        async with self._answering() as redis:
-            return await redis.register_script(script)(keys=[self._prefix + key], args=args)
+    async def _enter(self, user: str, key: str, lifetime: float) -> None:
+        """Put a key into a user's index; some that were in it, and whose records ended, leave."""
+        settled = await self._script(
+            scripts.ENTER, "user", user, key, _milliseconds(lifetime), _milliseconds(SETTLED)
+        )
+        if settled:
+            await self._bury(user, settled, scripts.MISSING)
 
-    @asynccontextmanager
-    async def _answering(self) -> "AsyncIterator[Redis]":
-        exceptions = require("redis.exceptions", "redis")
+    async def _bury(self, user: str, keys: Sequence[str], which: str) -> int:
+        """Leave tombstones, and take them out of the index; return how many records ended."""
+        ended = 0
+        failure: BaseException | None = None
+        for batch in _batches(keys):
+            args = _milliseconds(REVOKED_FOR), which
+            burying = (self._script(scripts.BURY, "session", key, *args) for key in batch)
+            replies = await asyncio.gather(*burying, return_exceptions=True)
+            buried = [key for key, reply in zip(batch, replies, strict=True) if reply in (0, 1)]
+            if buried:
+                await self._command("ZREM", "user", user, *buried)
+            ended += replies.count(1)
+            failure = next((r for r in replies if isinstance(r, BaseException)), failure)
+        if failure is not None:
+            raise failure
+        return ended
+
+    def _server_of(self, key: str) -> RedisServer:  # noqa: ARG002  # a ring needs it
+        return self._server
+
+    async def _command(self, verb: str, kind: str, key: str, *args: str | int) -> Any:
+        server = self._server_of(key)
         try:
-            async with self._server.answering() as redis:
-                yield redis
-        except UnicodeDecodeError as exc:
-            raise SessionCorrupt(f"a record is no text: {exc}") from exc
-        except (TimeoutError, exceptions.TimeoutError) as exc:
-            raise StoreTimeout(f"Redis at {self._server.name} did not answer in time") from exc
-        except (exceptions.RedisError, OSError) as exc:
-            await self._server.forget_idle()
-            raise StoreUnavailable(f"Redis at {self._server.name}: {exc}") from exc
+            return await server.command(verb, f"{self._prefix}{kind}:{key}", *args)
+        except Exception as exc:
+            raise _named(exc, server.name) from exc
+
+    async def _script(self, script: str, kind: str, key: str, *args: str | float) -> Any:
+        server = self._server_of(key)
+        try:
+            return await server.script(script, [f"{self._prefix}{kind}:{key}"], *args)
+        except Exception as exc:
+            raise _named(exc, server.name) from exc
+
+
+def _named(exc: Exception, server: str) -> Exception:
+    """Return the error of ours for what `RedisServer.command` raises."""
+    if isinstance(exc, TimeoutError):
+        return StoreTimeout(f"Redis at {server} did not answer in time")
+    if isinstance(exc, UnicodeDecodeError) or "WRONGTYPE" in str(exc):
+        return SessionCorrupt(f"Redis at {server} holds what is no session's record: {exc}")
+    if isinstance(exc, (OSError, require("redis.exceptions", "redis").RedisError)):
+        return StoreUnavailable(f"Redis at {server}: {exc}")
+    return exc
 
 
 def _milliseconds(seconds: float) -> int:
@@ -138,26 +204,28 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _pairs(fields: Mapping[str, str]) -> list[str]:
-    return [part for name, value in fields.items() for part in (f":{name}", value)]
+    return [part for name, text in fields.items() for part in (f":{name}", text)]
 
 
-def _text(value: object) -> str:
-    # A client of the caller's own may or may not decode replies.
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[first : first + AT_ONCE] for first in range(0, len(keys), AT_ONCE))
 
 
-def _record(held: dict[str, str]) -> Record | None:
-    if "replaced" in held:
-        return Record(replaced=True)
-    if "created" not in held:
+def _record(held: Sequence[str]) -> Record | None:
+    """Return the record of a hash, whose names and values come in turn."""
+    texts = dict(zip(held[::2], held[1::2], strict=True))
+    if not texts or "revoked" in texts:
         return None
+    if "replaced" in texts:
+        return Record(replaced=True)
     try:
-        created_at, seen_at = float(held["created"]), float(held["seen"])
+        created_at, ends_at, *user_id = texts["made"].split(" ", 2)
+        return Record(
+            fields={name[1:]: text for name, text in texts.items() if name.startswith(":")},
+            created_at=float(created_at),
+            seen_at=float(texts["seen"]),
+            user_id=user_id[0] if user_id else None,
+            ends_at=float(ends_at),
+        )
     except (KeyError, ValueError) as exc:
-        raise SessionCorrupt(f"a record has no times: {exc}") from exc
-    return Record(
-        fields={name[1:]: value for name, value in held.items() if name.startswith(":")},
-        created_at=created_at,
-        seen_at=seen_at,
-        user_id=held.get("user"),
-    )
+        raise SessionCorrupt(f"a hash is no session's record: {exc!r}") from exc

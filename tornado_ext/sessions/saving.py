@@ -1,0 +1,185 @@
+"""How the values of a session get into the store, under which id, and out of it."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Collection
+from typing import NoReturn
+
+from tornado_ext.sessions.codec import decode, encode, key_of
+from tornado_ext.sessions.errors import CookieSent, InsideExclusive, SessionGone
+from tornado_ext.sessions.lifetimes import Lifetimes
+from tornado_ext.sessions.store import Change, Record, SessionStore
+from tornado_ext.sessions.values import Values
+
+ID_BYTES = 32
+REPLACED_FOR = 60  # seconds for which requests under way may still bring a replaced id
+ENDED = "this session was ended by another request"
+REPLACED = "this session's id was replaced by another request"
+
+
+class SavedValues(Values):
+    """Values with an id, and a record in the store."""
+
+    def __init__(self, store: SessionStore, lifetimes: Lifetimes) -> None:
+        """Make an empty session, which gets an id when it is first stored with something in it."""
+        self._store = store
+        self._lifetimes = lifetimes
+        self._saving = asyncio.Lock()
+        self._turns = asyncio.Lock()  # for exclusive()
+        self._fence: int | None = None  # of the lease, inside exclusive()
+        self._changes_of_id = 0  # login(), logout() and regenerate() calls
+        self._ended: list[str] = []  # keys of records that logout() has to delete
+        self._tombstone = False  # the id that came in is replaced: this request may only read
+        self.touched = False  # a handler has looked at it
+        self.cookie_due = False  # an id was made or ended here, which the client has to be told
+        self.sealed = False  # the response's headers have left, and no cookie can
+        self._clear()
+
+    def _clear(self) -> None:
+        self.id: str | None = None
+        self.key = ""  # what the store knows it by
+        self._replaced = ""  # key of the record whose place this one takes, until it is ended
+        self._known: dict[str, str] = {}  # what that one held when it was loaded
+        self._unsure = False  # an attempt to end it got no answer, and may have done it
+        self._replacing = False  # a new id is wanted
+        self._user_id: str | None = None
+        self._begin()
+        self._hold({})
+
+    def _begin(self) -> None:
+        self._created_at = self._seen_at = time.time()
+        self._ends_at = self._created_at + self._lifetimes.absolute
+
+    async def load(self, session_id: str) -> None:
+        """Take on the record of ``session_id``; be empty if there is none.
+
+        :raises StoreUnavailable: if the store does not answer; nothing has changed here then.
+        :raises SessionCorrupt: if the record can't be decoded; it stays where it is.
+        """
+        key = key_of(session_id)
+        record = await self._store.load(key)
+        self._clear()
+        if record is None:
+            return
+        if record.replaced:
+            self._tombstone = True
+        elif not self._lifetimes.has_ended(record, time.time()):
+            self._hold(record.fields)
+            self.id, self.key = session_id, key
+            self._created_at, self._seen_at = record.created_at, record.seen_at
+            self._ends_at, self._user_id = record.ends_at, record.user_id
+
+    def _refuse_new_id(self) -> None:
+        if self.sealed:
+            raise CookieSent("the response's headers have left: no new session cookie can be sent")
+        if self._fence is not None:
+            raise InsideExclusive("a session gets no new id inside exclusive()")
+
+    def _renewal_due(self) -> bool:
+        return self.id is not None and self._lifetimes.renewal_due(self._seen_at, time.time())
+
+    async def _save(self) -> None:
+        changed, deleted = self._changes()
+        if self._tombstone and (changed or self._user_id is not None):
+            raise SessionGone(REPLACED)
+        while self._ended:
+            await self._end(self._ended[0])
+        if self._replaced:
+            await self._end_replaced()
+        if self._replacing or (self.id is None and (changed or self._user_id is not None)):
+            await self._create()
+        elif self.id is None:
+            return
+        elif changed or deleted or self._renewal_due():
+            await self._store_changes(changed, deleted)
+
+    async def _store_changes(self, changed: dict[str, str], deleted: list[str]) -> None:
+        kept = await self._write(changed, deleted)
+        if kept is None and (changed or deleted):
+            raise SessionGone(ENDED)
+
+    async def _write(self, changed: dict[str, str], deleted: list[str]) -> Collection[str] | None:
+        """Return which of ``deleted`` were there; None if the session has ended."""
+        texts, now = self._texts, time.time()
+        ttl = self._lifetimes.ttl(self._ends_at, now)
+        if ttl <= 0:
+            return None
+        there = await self._store.save(self.key, Change(changed, deleted, now, ttl, self._fence))
+        if there is not None:
+            texts.update(changed)
+            for name in deleted:
+                texts.pop(name, None)
+            self._seen_at = now
+        return there
+
+    async def _create(self) -> None:
+        """Store everything under a new id; only then is the old one ended."""
+        self._refuse_new_id()
+        changes_of_id, now = self._changes_of_id, time.time()
+        session_id = secrets.token_urlsafe(ID_BYTES)
+        key = key_of(session_id)
+        texts = {name: encode(name, value) for name, value in self._values.items()}
+        record = Record(dict(texts), self._created_at, now, self._user_id, ends_at=self._ends_at)
+        await self._store.create(key, record, self._lifetimes.ttl(self._ends_at, now))
+        # Looked at once the store knows the new id: from here on, revoking ends that one too.
+        revoked = self._replacing and not is_live(await self._store.load(self.key))
+        if changes_of_id != self._changes_of_id:  # by the handler, while this waited
+            self._ended.append(key)
+            await self._save()
+            return
+        if revoked:
+            await self._give_up(key)
+        # From here on the client gets the new id, whatever becomes of the old one.
+        self._replaced, self._replacing = self.key, False
+        self._known, self._texts = self._texts, texts
+        self.id, self.key, self._seen_at = session_id, key, now
+        self.cookie_due = True
+        if self._replaced:
+            await self._end_replaced()
+
+    async def _end_replaced(self) -> None:
+        """End the old record, and bring along what others stored in it since it was loaded."""
+        retried, self._unsure = self._unsure, True
+        final = await self._store.delete(self._replaced, replaced_for=REPLACED_FOR)
+        self._unsure = False
+        if final is None or (final.replaced and not retried):
+            self.cookie_due = False
+            await self._give_up(self.key)
+        self._replaced = ""
+        if not final.replaced:
+            self._carry_over(final.fields)
+            changed, deleted = self._changes()
+            if changed or deleted:
+                await self._store_changes(changed, deleted)
+
+    def _carry_over(self, final: dict[str, str]) -> None:
+        untouched = {name for name, text in self._known.items() if self._texts.get(name) == text}
+        ours = (self._known.keys() | self._texts.keys()) - untouched
+        others = {
+            name: text
+            for name, text in final.items()
+            if name not in ours and text != self._known.get(name)
+        }
+        self._values.update(decode(others))
+        gone = untouched - final.keys()
+        for name in gone:
+            self._values.pop(name, None)
+        self._suspects |= others.keys() | gone
+
+    async def _give_up(self, key: str) -> NoReturn:
+        """End the new record: the one whose place it was to take has ended meanwhile."""
+        self._clear()
+        await self._store.delete(key)
+        raise SessionGone(ENDED)
+
+    async def _end(self, key: str) -> None:
+        held = await self._store.delete(key)
+        if held is not None and held.replaced:
+            raise SessionGone(REPLACED)
+        self._ended.remove(key)
+        self.cookie_due = True
+
+
+def is_live(record: Record | None) -> bool:
+    return record is not None and not record.replaced

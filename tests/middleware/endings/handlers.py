@@ -15,6 +15,10 @@ class Handler(MiddlewareMixin, RequestHandler):
 
 
 class Returns(Handler):
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.settings["trace"].append("prepare")
+
     def get(self) -> None:
         self.settings["trace"].append("verb")
         self.write("hello")

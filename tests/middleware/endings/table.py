@@ -30,7 +30,7 @@ def finishes(handler: RequestHandler) -> None:
     handler.finish("by B")
 
 
-VERB: Kwargs = {"did": ("verb",)}
+DID: Kwargs = {"did": ("prepare", "verb")}
 STATIC: Kwargs = {"handler_setting": "static_handler_class", "path": "/static/file.txt"}
 FAULT: Kwargs = {"logged": "ZeroDivisionError"}
 UPGRADE = {
@@ -42,7 +42,7 @@ UPGRADE = {
 
 ENDINGS = {
     "The handler ends it": [
-        Ending("the verb returns", **VERB),
+        Ending("the verb returns", **DID),
         Ending("an `async def` verb returns", handlers.AsyncReturns),
         Ending("a `@gen.coroutine` verb returns", handlers.CoroutineReturns),
         Ending("`finish(chunk)`", handlers.FinishesWithChunk),
@@ -58,8 +58,8 @@ ENDINGS = {
             method="POST",
             sent_body="abc",
         ),
-        Ending("HEAD", body="", method="HEAD", **VERB),
-        Ending("304 by ETag", status=304, body="", sent_headers={"If-None-Match": "*"}, **VERB),
+        Ending("HEAD", body="", method="HEAD", **DID),
+        Ending("304 by ETag", status=304, body="", sent_headers={"If-None-Match": "*"}, **DID),
         Ending("304 by `set_status()`", handlers.NotModified, 304, "", ANSWERED_500),
         Ending("`send_error()`", handlers.SendsError, 403, error_page(403)),
     ],
@@ -86,7 +86,7 @@ ENDINGS = {
             cookies="CBA",
             logged="RuntimeError",
         ),
-        failing("a method that the handler has not", 405, method="PUT"),
+        failing("a method that the handler has not", 405, method="PUT", did=("prepare",)),
     ],
     "It is refused before `prepare`": [
         refused("a wrong XSRF token", 403, method="POST", settings={"xsrf_cookies": True}),
@@ -187,7 +187,7 @@ ENDINGS = {
             headers="A",
             exception_after=2,
             b_does={"response": raises(ZeroDivisionError)},
-            **(FAULT | VERB),
+            **(FAULT | DID),
         ),
         Ending(
             "`process_exception` finishes",
@@ -206,7 +206,7 @@ ENDINGS = {
         Ending(
             "`process_finish` raises",
             b_does={"finish 200": raises(ZeroDivisionError)},
-            **(FAULT | VERB),
+            **(FAULT | DID),
         ),
     ],
     "Nobody is there any more": [
@@ -216,7 +216,7 @@ ENDINGS = {
             None,
             finish_status=200,
             leaves_at="verb",
-            **VERB,
+            did=("verb",),
         ),
         Ending(
             "the client leaves in a streamed body",

@@ -67,6 +67,7 @@ def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(wheel: Path) 
 def test_the_wheel_is_typed_and_licensed(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
     assert "tornado_ext/py.typed" in names
+    assert "tornado_ext/forms/locale/zh_CN.csv" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 

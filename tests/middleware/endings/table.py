@@ -181,7 +181,16 @@ ENDINGS = {
             **FAULT,
         ),
         failing(
-            "`process_response` raises",
+            "`process_response` raises `HTTPError`",
+            403,
+            exception="A",
+            headers="A",
+            exception_after=2,
+            b_does={"response": raises(HTTPError, 403)},
+            **DID,
+        ),
+        failing(
+            "`process_response` raises anything else",
             500,
             exception="A",
             headers="A",
@@ -209,7 +218,7 @@ ENDINGS = {
             **(FAULT | DID),
         ),
     ],
-    "Nobody is there any more": [
+    "Nobody is left to answer": [
         Ending(
             "the client leaves while the verb runs",
             handlers.Waits,

@@ -21,12 +21,10 @@ from tornado_ext.sessions import (
     MemoryStore,
     Record,
     SessionMixin,
-    SessionValueError,
     StoreTimeout,
     StoreUnavailable,
 )
 from tornado_ext.sessions.codec import key_of
-from tornado_ext.sessions.lifetimes import Lifetimes
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.sessions.session import Session
 from tornado_ext.testing import Client, RedisServer
@@ -894,32 +892,3 @@ def test_order_of_the_mixins_does_not_matter() -> None:
 
     assert Other._ext_before_first_byte is Act._ext_before_first_byte
     assert Other._ext_before_first_byte is LifecycleMixin._ext_before_first_byte
-
-
-@pytest.mark.parametrize("key", [1, None, "\ud800", "_session:x"])
-def test_key_that_can_not_be_stored_is_refused(key: object) -> None:
-    session = Session(MemoryStore(), Lifetimes(60, 60))
-    with pytest.raises(SessionValueError):
-        session[key] = 1  # type: ignore[index]
-
-
-@pytest.mark.parametrize("user_id", ["", None, True, 1.5, "\ud800"])
-def test_user_that_can_not_be_stored_is_refused(user_id: object) -> None:
-    session = Session(MemoryStore(), Lifetimes(60, 60))
-    with pytest.raises(SessionValueError):
-        session.login(user_id)  # type: ignore[arg-type]
-
-
-def test_clear_keeps_flash_messages() -> None:
-    session = Session(MemoryStore(), Lifetimes(60, 60))
-    session.update(a=1, b=2)
-    session.flash("still here")
-    session.clear()
-    assert dict(session) == {}
-    assert len(session._values) == 1
-
-
-def test_repr_shows_keys_and_no_values() -> None:
-    session = Session(MemoryStore(), Lifetimes(60, 60))
-    session["token"] = "secret"
-    assert repr(session) == "<Session of user None with ['token']>"

@@ -141,6 +141,14 @@ class Waits(Handler):
         self.write("hello")
 
 
+class StreamsOn(Handler):
+    async def get(self) -> None:
+        self.settings["trace"].append("verb")
+        while True:
+            self.write("x" * 100_000)
+            await self.flush()
+
+
 class Socket(MiddlewareMixin, WebSocketHandler):
     def on_message(self, message: str | bytes) -> None: ...
 

@@ -228,6 +228,17 @@ ENDINGS = {
             did=("verb",),
         ),
         Ending(
+            "the client leaves while a reply is streamed",
+            handlers.StreamsOn,
+            None,
+            exception="CBA",
+            exception_after=4,
+            finish_status=200,
+            leaves_at="first byte",
+            did=("verb",),
+            logged="StreamClosedError",
+        ),
+        Ending(
             "the client leaves in a streamed body",
             handlers.TakesStream,
             None,

@@ -3,16 +3,16 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tornado.httpclient import HTTPResponse
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.web import Application, HTTPError, RequestHandler, authenticated
 from tornado.websocket import WebSocketHandler
 
+from tests.sessions.acting import Act, Action, Do, Parked, put, show, shown, twin_of
 from tornado_ext._lifecycle import LifecycleMixin
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.middleware import MiddlewareMixin
@@ -28,22 +28,6 @@ from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.sessions.session import Session
 from tornado_ext.testing import Client, RedisServer
-
-Action = Callable[["Act"], Awaitable[object] | None]
-
-
-class Act(SessionMixin, MiddlewareMixin, RequestHandler):
-    """Does what the test wants to be done in a request."""
-
-    async def get(self, name: str) -> None:
-        result = self.settings["actions"][name](self)
-        if result is not None:
-            await result
-
-    post = get
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        self.finish(f"{status_code} {self.current_user}")
 
 
 class Private(SessionMixin, RequestHandler):
@@ -63,57 +47,9 @@ class Socket(SessionMixin, WebSocketHandler):
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def app(store: MemoryStore) -> Application:
-    return Application(
-        [("/do/(.*)", Act), ("/private", Private), ("/socket", Socket)],
-        session_store=store,
-        login_url="/login",
-        actions={},
-    )
-
-
-@pytest.fixture
-def client(app: Application, http_server: HTTPServer, base_url: str) -> Client:
-    return Client(app, base_url)
-
-
-@pytest.fixture
-def do(app: Application, client: Client) -> Callable[..., Awaitable[HTTPResponse]]:
-    """Have one request run ``action``, by default of ``client``."""
-
-    async def do(action: Action, *, by: Client = client, **kwargs: Any) -> HTTPResponse:
-        name = str(len(app.settings["actions"]))
-        app.settings["actions"][name] = action
-        return await by.fetch(f"/do/{name}", **kwargs)
-
-    return do
-
-
-Do = Callable[..., Awaitable[HTTPResponse]]
-
-
-def put(**values: Any) -> Action:
-    return lambda handler: handler.session.update(values)
-
-
-def show(handler: Act) -> None:
-    handler.write(json.dumps({"user": handler.session.user_id, **handler.session}))
-
-
-async def shown(do: Do, by: Client | None = None) -> Any:
-    return json.loads((await (do(show, by=by) if by else do(show))).body)
-
-
-def twin_of(client: Client) -> Client:
-    """Return another client with the same session cookie, as a second request of one browser."""
-    twin = Client(client.app, client.base_url)
-    twin.set_cookie("session", client.cookie("session") or "")
-    return twin
+def app(app: Application) -> Application:
+    app.add_handlers(".*", [("/private", Private), ("/socket", Socket)])
+    return app
 
 
 # Keeping.
@@ -205,20 +141,6 @@ async def test_two_requests_that_change_different_keys_both_win(do: Do) -> None:
 
     await asyncio.gather(do(change("a")), do(change("b")))
     assert await shown(do) == {"user": None, "a": 1, "b": 1}
-
-
-class Parked:
-    """An action that waits in mid-request, after its session was loaded."""
-
-    def __init__(self, then: Action) -> None:
-        self.then = then
-        self.loaded = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def __call__(self, handler: Act) -> None:
-        self.loaded.set()
-        await self.go_on.wait()
-        self.then(handler)
 
 
 @pytest.mark.gen_test
@@ -579,19 +501,6 @@ async def test_replies_that_depend_on_the_session_say_so(do: Do) -> None:
 
 
 # Time.
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Let time go on by so many seconds."""
-    real, offset = time.time, 0.0
-    monkeypatch.setattr(time, "time", lambda: real() + offset)
-
-    def advance(seconds: float) -> None:
-        nonlocal offset
-        offset += seconds
-
-    return advance
 
 
 @pytest.mark.gen_test

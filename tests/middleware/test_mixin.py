@@ -1,6 +1,7 @@
 """The chain: which hooks run, in which order, and what a wrong one says."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -169,6 +170,38 @@ async def test_error_before_prepare_is_offered_to_def_hooks_alone(
     response = await get("/", method="PROPFIND", allow_nonstandard_methods=True)
     assert (response.code, response.body) == (400, b"no such method here")
     assert log[:4] == ["d response", "c response", "b response", "a response"]
+
+
+@pytest.mark.gen_test
+async def test_error_before_prepare_that_a_hook_answered_goes_no_further(
+    app: Application, get: Fetch, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Handling(Tracing):
+        def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+            assert isinstance(exc, HTTPError)
+            handler.finish(f"{exc.status_code} it would be")
+
+    add(app, "/", [Tracing("a"), Handling("b")], [], Failing)
+    response = await get("/", method="PROPFIND", allow_nonstandard_methods=True)
+    assert (response.code, response.body) == (200, b"405 it would be")
+    assert log == ["b response", "a response", "b finish 200", "a finish 200"]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.gen_test
+async def test_hook_that_raises_about_an_error_before_prepare_is_logged(
+    app: Application, get: Fetch, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Middleware):
+        def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+            raise ZeroDivisionError
+
+    add(app, "/", [Tracing("a"), Broken()], [], Failing)
+    response = await get("/", method="PROPFIND", allow_nonstandard_methods=True)
+    assert response.code == 405
+    assert log[0] == "a HTTPError"
+    assert "Broken.process_exception" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.gen_test

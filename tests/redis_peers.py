@@ -81,9 +81,14 @@ class Scripted(_Peer):
     def __init__(self, answer: Callable[[list[bytes]], bytes]) -> None:
         self.answer = answer
         self.heard: list[list[list[bytes]]] = []  # the commands of each connection
+        self.refusals = 0  # of the connections that come next
 
     async def accept(self, reader: Reader, writer: Writer) -> None:
         self.writers.append(writer)
+        if self.refusals:
+            self.refusals -= 1
+            writer.close()
+            return
         self.heard.append([])
         self.run(self.serve(reader, writer, self.heard[-1]))
 

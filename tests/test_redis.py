@@ -21,7 +21,6 @@ from tornado_ext.errors import ConfigurationError
 from tornado_ext.testing import RedisServer as PrivateRedis
 
 HUGE = "x" * 64 * 2**20
-OK = b"+OK\r\n"
 
 Start = Callable[..., list[PrivateRedis]]
 
@@ -53,6 +52,12 @@ async def asked(*waiting: Coroutine[Any, Any, Any]) -> list[asyncio.Task[Any]]:
     tasks = [asyncio.create_task(one) for one in waiting]
     await asyncio.sleep(0)
     return tasks
+
+
+async def refused(waiting: Coroutine[Any, Any, Any]) -> ConnectionError:
+    with pytest.raises(ConnectionError) as caught:
+        await waiting
+    return caught.value
 
 
 class TestReplies:
@@ -323,12 +328,17 @@ class TestTimeouts:
             await server.command("PING")
         redis_server.thaw()
 
+    @pytest.mark.parametrize("turns", [0, 1, 2, 4, 8, 16])
     @pytest.mark.gen_test
-    async def test_a_busy_loop_is_not_taken_for_a_dead_server(self, server: RedisServer) -> None:
-        for _ in range(2):  # connecting; connected
-            waiting = await asked(server.command("PING"))
-            time.sleep(2 * TOTAL_TIMEOUT)
-            assert await waiting[0] == "PONG"
+    async def test_a_busy_loop_is_not_taken_for_a_dead_server(
+        self, use: Use, redis_server: PrivateRedis, redis_url: str, turns: int
+    ) -> None:
+        server = use(f"{redis_url}?socket_timeout=0.2&socket_connect_timeout=0.1")
+        waiting = await asked(server.command("PING"))
+        for _ in range(turns):  # of the loop, in the midst of connecting
+            await asyncio.sleep(0)
+        time.sleep(0.4)
+        assert await waiting[0] == "PONG"
 
 
 class TestLostConnections:
@@ -440,12 +450,26 @@ class TestRefusals:
 
     @pytest.mark.gen_test
     async def test_while_a_server_refuses_few_attempts_are_made(self, use: Use) -> None:
-        async with Proxy(1) as proxy:  # closes what it has accepted
-            server = use(proxy.url)
-            for _ in range(200):
-                with pytest.raises(ConnectionError):
-                    await server.command("GET", "a")
-            await server.close()
+        async with Scripted(lambda command: b"") as peer:
+            server, peer.refusals = use(peer.url), 1000
+            waiting = [server.command("GET", "a") for _ in range(200)]
+            errors = {await refused(one) for one in waiting}
+            assert len(errors) == 200  # each with a traceback of its own
+            assert 2 <= 1000 - peer.refusals < 20
+
+    @pytest.mark.gen_test
+    async def test_who_was_back_is_not_avoided_at_its_next_failure(self, use: Use) -> None:
+        async with Scripted(lambda command: b"+OK\r\n") as peer:
+            server, peer.refusals = use(peer.url), 4
+            while peer.refusals:
+                await refused(server.command("GET", "a"))
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert await server.command("GET", "a") == "OK"
+            peer.writers[-1].close()
+            peer.refusals = 1
+            await refused(server.command("GET", "a"))
+            assert await server.command("GET", "a") == "OK"
 
     @pytest.mark.gen_test
     async def test_a_wrong_password_is_named_and_not_shown(
@@ -480,12 +504,15 @@ class TestRefusals:
 
     @pytest.mark.gen_test
     async def test_a_server_that_loads_its_data_is_unavailable(self, use: Use) -> None:
-        async with Scripted(lambda command: b"-LOADING Redis is loading\r\n") as peer:
+        def load(command: list[bytes]) -> bytes:
+            return b"+PONG\r\n" if command == [b"PING"] else b"-LOADING Redis is loading\r\n"
+
+        async with Scripted(load) as peer:
             server = use(peer.url)
+            waiting = await asked(server.command("SET", "a", 1), server.command("PING"))
             with pytest.raises(ConnectionError, match="Redis is loading"):
-                await server.command("GET", "a")
-            peer.answer = lambda command: OK
-            assert await server.command("GET", "a") == "OK"
+                await waiting[0]
+            assert await waiting[1] == "PONG"
 
     @pytest.mark.gen_test
     async def test_a_replica_answers_reads_and_refuses_writes(

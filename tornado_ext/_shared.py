@@ -58,12 +58,12 @@ class SharedConnection:
         self.asked = asyncio.Event()  # there may be commands to send
         self.line: Line | None = None  # takes new commands
         self.lines: set[Line] = set()  # this one, and those whose last replies are waited for
+        self.wait = 0.0  # seconds until the next attempt, if one to connect fails
         self._pack = require("hiredis", "redis").pack_command
         self._loop = asyncio.get_running_loop()
         self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
         self._refusal: Exception | None = None  # why the last attempt to connect failed
-        self._wait = 0.0  # seconds, after the next attempt that fails
         self._retry_at = 0.0  # loop time
 
     async def ask(self, *args: str | bytes | int | float) -> Any:
@@ -104,14 +104,10 @@ class SharedConnection:
     def refused(self, why: Exception) -> None:
         """Fail all commands, and those of the next moments at once: there is no connection."""
         self._refusal = why
-        self._retry_at = self._loop.time() + random.uniform(self._wait / 2, self._wait)  # noqa: S311
-        self._wait = min(max(FIRST_RETRY, 2 * self._wait), LAST_RETRY)
+        self._retry_at = self._loop.time() + random.uniform(self.wait / 2, self.wait)  # noqa: S311
+        self.wait = min(max(FIRST_RETRY, 2 * self.wait), LAST_RETRY)
         while self.unsent:
             _fail(self.unsent.popleft(), _copy(why))
-
-    def accepted(self) -> None:
-        """Forget that connecting failed."""
-        self._refusal, self._wait = None, 0.0
 
     def dismiss(self, line: "Line") -> None:
         """Give ``line`` no more commands; those that it did not send go to another."""
@@ -192,7 +188,7 @@ class Line:
         except Exception as exc:
             why = ConnectionError(str(exc))
         else:
-            self._shared.accepted()
+            self._shared.wait = 0.0
             return True
         self._shared.refused(why)
         return False

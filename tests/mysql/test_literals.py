@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from tornado_ext.mysql import Database, ParameterError
-from tornado_ext.mysql.literals import literal, render
+from tornado_ext.mysql.literals import literal, render, render_many
 
 gen_test = pytest.mark.gen_test
 
@@ -131,7 +131,7 @@ REFUSED: list[tuple[object, str]] = [
 @pytest.mark.parametrize(("value", "message"), REFUSED, ids=lambda value: type(value).__name__)
 def test_what_is_no_value_is_refused_with_its_position(value: object, message: str) -> None:
     with pytest.raises(ParameterError, match=message) as raised:
-        render("SELECT %s, %s", [1, value])
+        render("SELECT %s, %s", [1, value], {})
 
     assert str(raised.value).startswith("parameter 2: ")
 
@@ -155,7 +155,7 @@ RENDERED: list[tuple[str, list[object], str]] = [
 def test_literals_stand_where_the_placeholders_were(
     sql: str, parameters: list[object], rendered: str
 ) -> None:
-    assert render(sql, parameters) == rendered.encode()
+    assert render(sql, parameters, {}) == rendered.encode()
 
 
 WRONG: list[tuple[Any, list[object], str]] = [
@@ -164,9 +164,17 @@ WRONG: list[tuple[Any, list[object], str]] = [
     ("SELECT %s, %s", [(1, 2)], r"one by one: fetch_all\(sql, \*values\)"),
     ("SELECT %s", [(1,)], "one by one"),
     ("SELECT %s", [{"a": 1}], "one by one"),
-    ("SELECT '50%'", [], "%' in the SQL: a parameter is %s, a percent sign is %%"),
+    ("SELECT '50%'", [], r"%' in the SQL: a parameter is %s or %\(name\)s, a percent sign is %%"),
     ("SELECT %d", [1], "%d in the SQL"),
-    ("SELECT %(name)s", [1], r"%\( in the SQL"),
+    ("SELECT %(name)d", [1], r"%\( in the SQL"),
+    ("SELECT %(name)s", [1], r"\['name'\], by name, but 1 without a name and \[\] came"),
+    ("SELECT '%(name)s'", [], "in quotes"),
+    ("SELECT %s, %(name)s", [1], r"both %s and %\(name\)s"),
+    ("SELECT 1 IN (%s)", [[1, 2]], "a list is one after IN alone"),
+    ("SELECT %s, 1 IN (%s)", [1, [1, 2]], "parameter 2: a list can't be a parameter"),
+    ("SELECT 1 IN %s", [[1, [2]]], "parameter 1: a list can't be a parameter"),
+    ("SELECT 1 IN %s", [{"a": 1}], "a dict can't"),
+    ("SELECT 1 IN %s", [1, [2]], "1 placeholders, but 2 parameters"),
     ("SELECT 1 %", [], "% in the SQL"),
     ("SELECT '%s'", ["a"], "in quotes"),
     ("SELECT a LIKE '%%%s%%'", ["a"], "in quotes"),
@@ -193,12 +201,98 @@ def test_sql_that_does_not_go_with_its_parameters_is_refused(
     sql: Any, parameters: list[object], message: str
 ) -> None:
     with pytest.raises(ParameterError, match=message):
-        render(sql, parameters)
+        render(sql, parameters, {})
+
+
+@pytest.mark.parametrize(
+    ("sql", "named", "message"),
+    [
+        ("SELECT %s", {"a": 1}, r"no \['a'\], which came by name"),
+        ("SELECT %(a)s", {"a": 1, "b": 2}, r"\['a'\], by name, but 0 .* and \['a', 'b'\] came"),
+        ("SELECT %(a)s", {"a": [1]}, "parameter a: a list can't"),
+    ],
+)
+def test_names_that_do_not_match_are_refused(
+    sql: str, named: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        render(sql, (), named)
+
+
+def test_a_name_may_be_used_twice() -> None:
+    assert render("SELECT %(a)s + %(a)s", (), {"a": 2}) == b"SELECT 2 + 2"
+
+
+def test_a_list_stands_after_in() -> None:
+    sql = "SELECT * FROM t WHERE a in %s AND b NOT IN\n%s AND c IN %s"
+
+    assert render(sql, [[1, "a"], (2,), []], {}) == (
+        b"SELECT * FROM t WHERE a in (1, 'a') AND b NOT IN\n(2)"
+        b" AND c IN (SELECT NULL FROM DUAL WHERE FALSE)"
+    )
+
+
+MANY: list[tuple[str, list[object], list[str]]] = [
+    (
+        "INSERT INTO t (a, b) VALUES (%s, NOW(%s))",
+        [(1, 2), [3, 4]],
+        ["INSERT INTO t (a, b) VALUES (1, NOW(2)),(3, NOW(4))"],
+    ),
+    (
+        "insert into t values (%(a)s) on duplicate key update n = values(n)",
+        [{"a": 1}, {"a": 2}],
+        ["insert into t values (1),(2) on duplicate key update n = values(n)"],
+    ),
+    ("REPLACE t VALUE (%s)", [(1,), (2,)], ["REPLACE t VALUE (1),(2)"]),
+    ("INSERT INTO t VALUES (%s)", [], []),
+    # Anything else is sent for each row by itself.
+    ("UPDATE t SET a = %s", [(1,), (2,)], ["UPDATE t SET a = 1", "UPDATE t SET a = 2"]),
+    ("INSERT INTO t VALUES (1)", [(), ()], ["INSERT INTO t VALUES (1)"] * 2),
+    ("INSERT INTO t VALUES (%s), (0)", [(1,)] * 2, ["INSERT INTO t VALUES (1), (0)"] * 2),
+    ("INSERT t VALUES (%s, ')')", [(1,)] * 2, ["INSERT t VALUES (1, ')')"] * 2),
+    (
+        "INSERT t VALUES (%s) ON DUPLICATE KEY UPDATE n = %s",
+        [(1, 2)] * 2,
+        ["INSERT t VALUES (1) ON DUPLICATE KEY UPDATE n = 2"] * 2,
+    ),
+    (
+        "INSERT t SELECT a FROM u WHERE a IN (VALUES (%s))",
+        [(1,)] * 2,
+        ["INSERT t SELECT a FROM u WHERE a IN (VALUES (1))"] * 2,
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "rows", "rendered"), MANY)
+def test_an_insert_is_rendered_for_many_rows_at_once(
+    sql: str, rows: list[object], rendered: list[str]
+) -> None:
+    assert [statement.decode() for statement in render_many(sql, rows)] == rendered
+
+
+def test_many_rows_are_cut_into_statements_that_a_server_takes() -> None:
+    statements = list(render_many("INSERT INTO t VALUES (%s)", [("x" * 300_000,)] * 7))
+
+    assert [statement.count(b"),(") + 1 for statement in statements] == [3, 3, 1]
+    assert all(len(statement) < 2**20 + 100 for statement in statements)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("ab", "row 2: it is a str, not a tuple"),
+        ((1,), "row 2: the SQL has 2 placeholders, but 1"),
+        ((1, [2]), "row 2: parameter 2: a list can't"),
+    ],
+)
+def test_a_wrong_row_is_named(row: object, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        list(render_many("INSERT INTO t VALUES (%s, %s)", [(1, 2), row]))
 
 
 def test_a_message_has_no_value_in_it() -> None:
     with pytest.raises(ParameterError) as raised:
-        render("SELECT %s", [{"password": "secret"}, "secret"])
+        render("SELECT %s", [{"password": "secret"}, "secret"], {})
 
     assert "secret" not in str(raised.value)
 
@@ -274,6 +368,17 @@ async def test_a_literal_in_hexadecimal_is_as_good_as_a_quoted_one(db: Database)
     for sql, parameter in checks:
         assert await db.fetch_value(sql, parameter) == 10, sql
     assert len(await db.fetch_all("SELECT * FROM t LIMIT %s OFFSET %s", 5, 1)) == 5
+
+
+@gen_test
+async def test_the_server_finds_what_is_in_a_list(db: Database) -> None:
+    asked: list[object] = ["é", "it's", 7]
+
+    assert await db.fetch_value("SELECT %s IN %s", "é", asked) == 1
+    assert await db.fetch_value("SELECT %s IN %s", "e", {"a", "\\"}) == 0
+    assert await db.fetch_value("SELECT %(a)s IN %(b)s", a="a", b=()) == 0
+    assert await db.fetch_value("SELECT %s NOT IN %s", "é", []) == 1
+    assert await db.fetch_value("SELECT %s NOT IN %s", 5, []) == 1
 
 
 @gen_test

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
+from ssl import SSLContext, create_default_context
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tornado_ext.errors import ConfigurationError
@@ -24,6 +25,7 @@ class Address:
     user: str
     password: str = field(repr=False)
     database: str
+    tls: SSLContext | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -32,17 +34,20 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Sizes of the pool, in connections, and timeouts, in seconds."""
+    """Sizes of the pool, in connections, and times, in seconds."""
 
     min_size: int = 1
     max_size: int = 10
     timeout: float = 30.0
     connect_timeout: float = 0.8  # leaves time for an error page within a second
     acquire_timeout: float = 5.0
+    max_idle: float = 300.0
+    max_age: float = 3600.0
+    slow_query: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if name.endswith("timeout"):
+            if not name.endswith("size"):
                 check_seconds(name, value)
             elif type(value) is not int or not 0 <= value <= MAX_CONNECTIONS:
                 raise ConfigurationError(
@@ -67,7 +72,7 @@ def check_seconds(name: str, value: object) -> None:
 
 
 def parse(
-    url: str, options: Mapping[str, float], schemes: Collection[str]
+    url: str, options: Mapping[str, object], schemes: Collection[str]
 ) -> tuple[Address, Options]:
     """Read ``scheme://user:password@host:port/database?option=value``.
 
@@ -87,6 +92,7 @@ def parse(
     if parts.scheme not in schemes:
         known = " or ".join(f"{scheme}://" for scheme in schemes)
         raise ConfigurationError(f"the database URL does not start with {known}")
+    values = {**_query(parts.query), **options}
     address = Address(
         scheme=parts.scheme,
         host=parts.hostname or "",
@@ -94,15 +100,28 @@ def parse(
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         database=unquote(parts.path.removeprefix("/")),
+        tls=_tls(values.pop("ssl", None)),
     )
     for name in ("host", "user", "database"):
         if not getattr(address, name):
             raise ConfigurationError(f"the database URL has no {name}: it is like {_FORM}")
-    return address, _options({**_query(parts.query), **options})
+    return address, _options(values)
 
 
-def _query(text: str) -> dict[str, float | str]:
-    values: dict[str, float | str] = {}
+def _tls(value: object) -> SSLContext | None:
+    """Make the context that checks the server's certificate and name."""
+    if value is None or isinstance(value, SSLContext):
+        return value
+    try:
+        return create_default_context(cafile=None if value == "system" else str(value))
+    except OSError as exc:
+        raise ConfigurationError(
+            f"ssl={value!r} is not an ssl.SSLContext, a file of CA certificates, or 'system': {exc}"
+        ) from None
+
+
+def _query(text: str) -> dict[str, object]:
+    values: dict[str, object] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         if name in values:
             raise ConfigurationError(f"the database URL has {name} twice")
@@ -110,11 +129,13 @@ def _query(text: str) -> dict[str, float | str]:
     return values
 
 
-def _options(values: Mapping[str, float | str]) -> Options:
+def _options(values: Mapping[str, object]) -> Options:
     known = list(Options.__dataclass_fields__)
     for name in values:
         if name not in known:
-            raise ConfigurationError(f"{name} is not a database option; those are {known}")
+            raise ConfigurationError(
+                f"{name} is not a database option; those are {[*known, 'ssl']}"
+            )
     return Options(**values)  # type: ignore[arg-type]  # __post_init__ checks what came
 
 

@@ -42,6 +42,20 @@ class ConnectionLost(DatabaseError, Unavailable):
     """The connection broke before the answer was read; the statement may have been executed."""
 
 
+class CommitUnknown(ConnectionLost):
+    """The connection broke during COMMIT: the transaction is done as a whole, or not at all.
+
+    Look which, before doing it again.
+    """
+
+
+class ReadOnlyServer(DatabaseError, Unavailable):
+    """The server takes no changes: a replica, or a primary that was replaced.
+
+    The connection is closed, so that the next one may reach the new primary.
+    """
+
+
 class PoolTimeout(DatabaseError, Unavailable):
     """No connection of the pool came free in time. The message has the pool's state."""
 
@@ -110,15 +124,20 @@ class LockTimeout(DatabaseError):
 
 def from_server(errno: int, sqlstate: str | None, message: str) -> DatabaseError:
     """Make the error that means what a server's error packet says."""
-    by_state = _BY_STATE.get((sqlstate or "")[:2], DatabaseError)
-    return _BY_ERRNO.get(errno, by_state)(message, errno=errno, sqlstate=sqlstate)
+    kind = _BY_ERRNO.get(errno) or _BY_STATE.get((sqlstate or "")[:2], DatabaseError)
+    if errno == OPTION_PREVENTS and re.search("read.only", message):
+        kind = ReadOnlyServer
+    return kind(message, errno=errno, sqlstate=sqlstate)
 
+
+OPTION_PREVENTS = 1290  # which option, only the message says
 
 _ERRNOS: dict[type[DatabaseError], Collection[int]] = {
     ConnectFailed: (1040, 1129, 1203),  # too many connections; host blocked; too many of the user
-    AuthenticationFailed: (1044, 1045, 1130, 1251, 1698),
+    AuthenticationFailed: (1044, 1045, 1130, 1251, 1698, 2059),
     ConnectionLost: (1053, 1927, 4031),  # shutdown; killed; idle for too long
     QueryTimeout: (1969, 3024),  # max_statement_time (MariaDB); max_execution_time (MySQL)
+    ReadOnlyServer: (1836,),
     DataError: (1265, 1366),
     DataTooLong: (1153, 1406),
     IntegrityError: (3819, 4025),  # CHECK, in MySQL and in MariaDB

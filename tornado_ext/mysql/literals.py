@@ -8,26 +8,28 @@ be read in another character set.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from tornado_ext.mysql.errors import ParameterError
 
 CACHED_STATEMENTS = 512
 CACHED_LENGTH = 4096  # characters; a longer statement is rarely met twice
+BATCH = 2**20  # characters of SQL for many rows; a server's default is 4 MiB or more
+LISTS = (list, tuple, set, frozenset)
 MAX_DIGITS = 65  # of a DECIMAL
 MAX_TIME = timedelta(hours=838, minutes=59, seconds=59)  # what a TIME column holds
 
 _MICROSECOND = timedelta(microseconds=1)
 _TOO_LARGE = 10**MAX_DIGITS
 _is_plain = re.compile(r"[\t\n\r -\[\]-~]*").fullmatch  # ASCII without \ and most controls
-_marks = re.compile(r"([^%]*)(%.?)?", re.DOTALL).findall
+_marks = re.compile(r"([^%]*)(%(?:\((\w+)\)s|.?))?", re.DOTALL).findall
 _passages = re.compile(  # quoted and comments, to the end of the SQL if they are not closed
     r"""
       (['"`]) .*? (?: \1 | \Z )  # a doubled quote ends one passage and begins another
@@ -38,28 +40,49 @@ _passages = re.compile(  # quoted and comments, to the end of the SQL if they ar
 ).finditer
 # With NO_BACKSLASH_ESCAPES in the sql_mode it ends the text, without it does not.
 _ambiguous_quote = re.compile(r"""(?<!\\)(?:\\\\)*\\['"]""").search
+_ends_with_in = re.compile(r"\bIN\s*\Z", re.IGNORECASE).search
+_insert = re.compile(  # what stands before its only row, the row, and what stands after it
+    r"""(\s*(?:INSERT|REPLACE)\b[^%]*?\bVALUES?\s*)
+        (\((?:[^()'"`\#] | \([^()'"`\#]*\))*\))
+        (\s*(?:(?:AS|ON|RETURNING)\b[^%]*)?)""",
+    re.IGNORECASE | re.VERBOSE,
+).fullmatch
 
 
-def render(sql: str, parameters: Sequence[object]) -> bytes:
-    """Put a literal for each parameter in the place of its ``%s``; ``%%`` is a percent sign.
+class Template(NamedTuple):
+    """SQL, split at its placeholders."""
 
-    Raises `ParameterError` when they don't match, or a parameter is of a type that can't be one.
+    texts: tuple[str, ...]  # around the placeholders: one more than of those
+    names: tuple[str, ...]  # of the placeholders, as in %(name)s; empty for a bare %s
+
+
+def render(sql: str, parameters: Sequence[object], named: Mapping[str, object]) -> bytes:
+    """Put a literal in the place of each ``%s`` or ``%(name)s``; ``%%`` is a percent sign.
+
+    After ``IN``, a list is written in parentheses. Raises `ParameterError` when SQL and parameters
+    don't match, or a parameter is of a type that can't be one.
     """
-    if not isinstance(sql, str):
-        raise ParameterError(f"the SQL is a {type(sql).__name__}, not a str")
-    pieces = _cached_pieces(sql) if len(sql) <= CACHED_LENGTH else _pieces(sql)
-    if len(parameters) == 1 and isinstance(parameters[0], (tuple, list, dict)):
-        raise ParameterError("parameters are given one by one: fetch_all(sql, *values)")
-    if len(pieces) != len(parameters) + 1:
-        raise ParameterError(
-            f"the SQL has {len(pieces) - 1} placeholders, but {len(parameters)} parameters came"
-        )
-    values = zip(_literals(parameters), pieces[1:], strict=True)
-    text = pieces[0] + "".join(value + piece for value, piece in values)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise ParameterError("the SQL has a lone surrogate, which is not a character") from None
+    template = _template(sql)
+    return _encoded(_filled(template, _values(template, parameters, named)))
+
+
+def render_many(sql: str, rows: Iterable[object]) -> Iterator[bytes]:
+    """Render the SQL for each row, a sequence or a mapping; an INSERT for many rows at once."""
+    template, found = _template(sql), _insert(sql)
+    if found is None or not template.names:
+        yield from map(_encoded, _filled_rows(template, rows))
+        return
+    head, row, tail = found.groups()
+    batch: list[str] = []
+    size = 0
+    for text in _filled_rows(_template(row), rows):
+        if size + len(text) > BATCH and batch:
+            yield _encoded(head + ",".join(batch) + tail)
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text) + 1
+    if batch:
+        yield _encoded(head + ",".join(batch) + tail)
 
 
 def literal(value: object) -> str:
@@ -76,28 +99,33 @@ def literal(value: object) -> str:
     raise ParameterError(f"a {type(value).__name__} can't be a parameter{hint}")
 
 
-def _literals(parameters: Sequence[object]) -> Iterator[str]:
-    for position, value in enumerate(parameters, 1):
-        try:
-            yield literal(value)
-        except ParameterError as exc:
-            raise ParameterError(f"parameter {position}: {exc}") from None
+def _template(sql: str) -> Template:
+    if not isinstance(sql, str):
+        raise ParameterError(f"the SQL is a {type(sql).__name__}, not a str")
+    return _cached_split(sql) if len(sql) <= CACHED_LENGTH else _split(sql)
 
 
-def _pieces(sql: str) -> tuple[str, ...]:
-    """Split the SQL at its placeholders."""
-    pieces = [""]
-    for text, mark in _marks(sql):
-        pieces[-1] += text
-        if mark == "%s":
-            pieces.append("")
+def _split(sql: str) -> Template:
+    texts, names = [""], []
+    for text, mark, name in _marks(sql):
+        texts[-1] += text
+        if mark == "%s" or name:
+            texts.append("")
+            names.append(name)
         elif mark == "%%":
-            pieces[-1] += "%"
+            texts[-1] += "%"
         elif mark:
-            raise ParameterError(f"{mark} in the SQL: a parameter is %s, a percent sign is %%")
-    if len(pieces) > 1:
+            raise ParameterError(
+                f"{mark} in the SQL: a parameter is %s or %(name)s, a percent sign is %%"
+            )
+    if names:
         _check_that_all_are_bare(sql)
-    return tuple(pieces)
+    if "" in names and any(names):
+        raise ParameterError("the SQL has both %s and %(name)s")
+    return Template(tuple(texts), tuple(names))
+
+
+_cached_split = lru_cache(CACHED_STATEMENTS)(_split)
 
 
 def _check_that_all_are_bare(sql: str) -> None:
@@ -105,14 +133,77 @@ def _check_that_all_are_bare(sql: str) -> None:
     if _ambiguous_quote(sql):
         raise ParameterError("a quote after a backslash: double the quote, or make it a parameter")
     for passage in _passages(sql):
-        if any(mark == "%s" for _, mark in _marks(passage[0])):
-            raise ParameterError("%s stands in quotes or in a comment: write it bare")
+        if any(mark not in ("", "%%") for _, mark, _ in _marks(passage[0])):
+            raise ParameterError("a placeholder stands in quotes or in a comment: write it bare")
 
 
-_cached_pieces = lru_cache(CACHED_STATEMENTS)(_pieces)
+def _values(
+    template: Template, parameters: Sequence[object], named: Mapping[str, object]
+) -> Sequence[object]:
+    """Return the value of each placeholder."""
+    names = template.names
+    if any(names):
+        if parameters or set(names) != named.keys():
+            raise ParameterError(
+                f"the SQL has the parameters {sorted(set(names))}, by name, but"
+                f" {len(parameters)} without a name and {sorted(named)} came"
+            )
+        return [named[name] for name in names]
+    if named:
+        raise ParameterError(f"the SQL has no {sorted(named)}, which came by name")
+    lone = parameters[0] if len(parameters) == 1 else None
+    if isinstance(lone, (*LISTS, dict)) and not _ends_with_in(template.texts[0]):
+        raise ParameterError(
+            "parameters are given one by one: fetch_all(sql, *values); a list is one after IN alone"
+        )
+    if len(names) != len(parameters):
+        raise ParameterError(
+            f"the SQL has {len(names)} placeholders, but {len(parameters)} parameters came"
+        )
+    return parameters
+
+
+def _filled(template: Template, values: Sequence[object]) -> str:
+    pieces = [template.texts[0]]
+    for position, value in enumerate(values):
+        try:
+            if isinstance(value, LISTS) and _ends_with_in(template.texts[position]):
+                pieces.append(_list(value))
+            else:
+                pieces.append(literal(value))
+        except ParameterError as exc:
+            name = template.names[position] or position + 1
+            raise ParameterError(f"parameter {name}: {exc}") from None
+        pieces.append(template.texts[position + 1])
+    return "".join(pieces)
+
+
+def _filled_rows(template: Template, rows: Iterable[object]) -> Iterator[str]:
+    for number, row in enumerate(rows, 1):
+        try:
+            if isinstance(row, Mapping):
+                yield _filled(template, _values(template, (), row))
+            elif isinstance(row, (list, tuple)):
+                yield _filled(template, _values(template, row, {}))
+            else:
+                raise ParameterError(f"it is a {type(row).__name__}, not a tuple, list or mapping")
+        except ParameterError as exc:
+            raise ParameterError(f"row {number}: {exc}") from None
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ParameterError("the SQL has a lone surrogate, which is not a character") from None
 
 
 # What is written comes from the methods of the base type, whatever a subclass has in their place.
+
+
+def _list(values: Iterable[object]) -> str:
+    items = ", ".join(map(literal, values))
+    return f"({items})" if items else "(SELECT NULL FROM DUAL WHERE FALSE)"
 
 
 def _text(value: str) -> str:

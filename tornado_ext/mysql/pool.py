@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import random
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 from tornado_ext.mysql._url import Address, Options
@@ -19,6 +22,7 @@ from tornado_ext.mysql.errors import (
 
 log = logging.getLogger(__name__)
 
+AGE_JITTER = 0.2  # connections that were opened together are not all replaced at once
 TRUSTED_IDLE = 0.5  # seconds; a connection that was idle for longer is asked whether it lives
 
 
@@ -41,33 +45,41 @@ class PoolStats:
 class Slot:
     """A place for one connection. Who holds the slot may use the connection, and nobody else."""
 
-    __slots__ = ("_address", "_connection", "_used_at")
+    __slots__ = ("_address", "_connection", "_expires_at", "_options", "used_at")
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, options: Options) -> None:
         self._address = address
+        self._options = options
         self._connection: DriverConnection | None = None
-        self._used_at = 0.0
+        self._expires_at = 0.0  # in the time of the loop, as all times here
+        self.used_at = 0.0
 
     @property
     def is_open(self) -> bool:
         """Whether there is a connection that may be lent again."""
         return self._connection is not None and self._connection.usable
 
-    async def connect(self, timeout: float, deadline: float) -> DriverConnection:
+    async def connect(self, deadline: float) -> DriverConnection:
         """Return a connection that lives, a new one if need be.
 
-        Raises `ConnectFailed` after ``timeout`` seconds, or at the ``deadline``, at the latest.
+        Raises `ConnectFailed` after ``connect_timeout``, or at the ``deadline``, at the latest.
         """
         now = asyncio.get_running_loop().time()
-        limit = min(now + timeout, deadline)
         connection = self._connection
-        if connection is not None and now - self._used_at < TRUSTED_IDLE:
+        if connection is not None and now < min(self.used_at + TRUSTED_IDLE, self._expires_at):
             return connection
+        timeout = self._options.connect_timeout
+        limit = min(now + timeout, deadline)
         try:
             async with asyncio.timeout_at(limit):
+                if connection is not None and now >= self._expires_at:
+                    await self.quit()
+                    connection = None
                 # A connection that says nothing is given half of the time: another one may.
                 if connection is None or not await connection.answers(now + timeout / 2):
                     connection = await DRIVERS[self._address.scheme].open(self._address)
+                    age = self._options.max_age * random.uniform(1 - AGE_JITTER, 1)  # noqa: S311
+                    self._expires_at = now + age
         except TimeoutError:
             raise ConnectFailed(
                 f"{self._address} did not answer within {limit - now:.2g} s"
@@ -79,7 +91,7 @@ class Slot:
 
     def settle(self) -> None:
         """Drop the connection unless its next borrower would get his own answers."""
-        self._used_at = asyncio.get_running_loop().time()
+        self.used_at = asyncio.get_running_loop().time()
         connection = self._connection
         if connection is None or (connection.usable and connection.at_rest):
             return
@@ -109,12 +121,14 @@ class Pool:
 
     def __init__(self, address: Address, options: Options) -> None:
         self._options = options
-        self._slots = [Slot(address) for _ in range(options.max_size)]
+        self._slots = [Slot(address, options) for _ in range(options.max_size)]
         # While a task waits, none is free: a slot that comes back goes to the first that waits,
         # and not to whoever comes along.
         self._free = deque(self._slots)
         self._waiters: deque[asyncio.Future[Slot]] = deque()
-        self._warming: list[asyncio.Task[None]] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()  # each has a slot, and releases it
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._warm = False
         self._closed = False
 
     async def acquire(self, deadline: float) -> tuple[Slot, DriverConnection]:
@@ -124,9 +138,9 @@ class Pool:
         """
         slot = await self._take(deadline)
         try:
-            if self._warming is None:
+            if not self._warm:
                 self._warm_up()
-            return slot, await slot.connect(self._options.connect_timeout, deadline)
+            return slot, await slot.connect(deadline)
         except BaseException:
             self.release(slot)
             raise
@@ -143,21 +157,34 @@ class Pool:
                 return
         if slot.is_open:
             self._free.append(slot)  # the next to be lent
+            if self._sweeper is None:
+                self._sweep_later()
         else:
             self._free.appendleft(slot)
 
-    async def close(self) -> None:
-        """Close the free connections now, and the lent ones when they come back."""
+    async def close(self, timeout: float | None = None) -> None:
+        """Close the free connections now, and the lent ones when they come back.
+
+        With a ``timeout``, wait for these, so many seconds; then close them all the same.
+        """
         self._closed = True
-        warming = self._warming or []
-        for task in warming:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for task in self._tasks:
             task.cancel()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(_closed())
         self._waiters.clear()
-        await asyncio.gather(*warming, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(slot.quit() for slot in self._free))
+        if timeout is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    while len(self._free) < len(self._slots):
+                        self._free.append(await self._turn())
+            for slot in self._slots:
+                slot.terminate()
 
     def stats(self) -> PoolStats:
         """Count what there is at this moment."""
@@ -196,15 +223,40 @@ class Pool:
 
     def _warm_up(self) -> None:
         """Open connections up to ``min_size``, one of them being the first borrower's."""
-        slots = [self._free.popleft() for _ in range(self._options.min_size - 1)]
-        self._warming = [asyncio.create_task(self._open(slot)) for slot in slots]
+        self._warm = True
+        for _ in range(self._options.min_size - 1):
+            slot = self._free.popleft()
+            self._work_on(slot, partial(slot.connect, inf))
 
-    async def _open(self, slot: Slot) -> None:
-        try:
+    def _sweep_later(self) -> None:
+        pause = self._options.max_idle / 2
+        self._sweeper = asyncio.get_running_loop().call_later(pause, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close connections that were idle for too long, but keep ``min_size``."""
+        self._sweeper = None
+        limit = asyncio.get_running_loop().time() - self._options.max_idle
+        open_slots = [slot for slot in self._free if slot.is_open]  # the longest idle first
+        spare = max(0, self.stats().open - self._options.min_size)
+        for slot in open_slots[:spare]:
+            if slot.used_at <= limit:
+                self._free.remove(slot)
+                self._work_on(slot, slot.quit)
+        if open_slots:
+            self._sweep_later()
+
+    def _work_on(self, slot: Slot, work: Callable[[], Awaitable[object]]) -> None:
+        async def run() -> None:
             with suppress(DatabaseError):  # the borrowers see the same and raise it
-                await slot.connect(self._options.connect_timeout, inf)
-        finally:
+                await work()
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
             self.release(slot)
+
+        task = asyncio.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(end)  # also of a task that is cancelled before it begins
 
 
 def _closed() -> ProgrammingError:

@@ -6,8 +6,10 @@ from typing import Any
 
 from tornado_ext.mysql._url import Address
 from tornado_ext.mysql.drivers.connection import DriverConnection
+from tornado_ext.mysql.errors import AuthenticationFailed
 
 MULTI_STATEMENTS, DEPRECATE_EOF = 1 << 16, 1 << 24  # capabilities, in the login
+CLEAR_TEXT = ("mysql_clear_password", "dialog")  # ways to log in
 CONNECT_TIMEOUT = 3600.0  # seconds; the pool's comes first
 
 
@@ -19,6 +21,7 @@ class AsyncmyConnection(DriverConnection):
 
     @classmethod
     async def _connect(cls, address: Address) -> Any:
+        in_clear = {} if address.tls else dict.fromkeys(CLEAR_TEXT, _refuse_clear_text)
         client = _client_class(cls.load().Connection)(
             host=address.host,
             port=address.port,
@@ -28,15 +31,34 @@ class AsyncmyConnection(DriverConnection):
             charset="utf8mb4",
             autocommit=None,
             connect_timeout=CONNECT_TIMEOUT,
+            ssl=address.tls,
+            auth_plugin_map=in_clear,
         )
-        await client.connect()
+        try:
+            await client.connect()
+        except RuntimeError as exc:  # a way to log in for which asyncmy needs another package
+            raise AuthenticationFailed(str(exc)) from exc
         return client
 
     async def _wait(self, call: Awaitable[Any]) -> Any:
         return await call
 
+    async def _rows(self, result: Any) -> tuple[tuple[object, ...], ...]:
+        # asyncmy 0.2.18 would go on to read, and hold it all, while the rows are looked at.
+        transport = self.client._transport
+        transport.resume_reading()
+        row = await result._read_rowdata_packet_unbuffered()
+        if row is None:
+            return ()
+        transport.pause_reading()
+        return (row, *result._take_pending_rows())
+
     def _leave(self) -> Awaitable[Any]:
         return self.client.ensure_closed()  # type: ignore[no-any-return]  # no types
+
+
+def _refuse_clear_text(_: Any) -> None:
+    raise AuthenticationFailed("the server asks for the password in clear text: use TLS (ssl=)")
 
 
 @cache

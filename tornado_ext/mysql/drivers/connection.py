@@ -2,8 +2,9 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import contextmanager, suppress
+from math import ceil
 from typing import Any, ClassVar, NamedTuple, Self
 
 from tornado_ext._extras import require
@@ -13,16 +14,27 @@ from tornado_ext.mysql.errors import (
     DatabaseError,
     ProgrammingError,
     QueryTimeout,
+    ReadOnlyServer,
     from_server,
 )
 
 QUIT_TIMEOUT = 1.0  # seconds
 IN_TRANSACTION, AUTOCOMMIT = 1, 2  # flags of the server's status
+CLIENT_ERRORS = {*range(2000, 3000)} - {2059}  # the library's own; 2059: it can't log in that way
 PACKET_TOO_LARGE = 1153  # the one error after which a server hangs up without saying so
 # `SET NAMES` chooses the server's own default collation, which is also that of a literal with an
 # introducer, so that the two never are an illegal mix.
 _PREPARE = b"SET NAMES utf8mb4, autocommit = 1"
+# Comments that one kind of server executes, MariaDB and MySQL: in seconds, and in milliseconds.
+_LIMIT = b"/*M!100101 SET max_statement_time = %.6f *//*!50708 SET max_execution_time = %d */"
 _NOTHING = b"DO 0"  # leaves the warnings of the statement before it, as a statement without tables
+
+
+class Limit(NamedTuple):
+    """How long a call may take."""
+
+    seconds: float  # that the server may work on a statement
+    deadline: float  # when the caller has had enough, in the time of the loop
 
 
 class Result(NamedTuple):
@@ -43,12 +55,14 @@ class DriverConnection(ABC):
 
     library: ClassVar[str]
     extra: ClassVar[str]
+    has_tls: ClassVar[bool] = True
 
     def __init__(self, client: Any) -> None:
         self.client = client
         self.closed = False
         self.busy = False
         self._status = AUTOCOMMIT
+        self._limited = 0.0  # seconds, what the server was told last
 
     @classmethod
     def load(cls) -> Any:
@@ -87,36 +101,37 @@ class DriverConnection(ABC):
         """Whether the next statement would be committed at once."""
         return self._status & (IN_TRANSACTION | AUTOCOMMIT) == AUTOCOMMIT
 
-    async def query(self, sql: bytes, deadline: float) -> Result:
-        """Send a statement and read the answer; ``deadline`` is in the time of the loop.
+    async def query(self, sql: bytes, limit: Limit) -> Result:
+        """Send a statement and read the answer.
 
         Raises `DatabaseError`. Only if the server said so the connection can go on.
         """
-        if self.closed:
-            raise ConnectionLost("the connection was lost before this statement")
-        if self.busy:
-            raise ProgrammingError("another task is in the middle of a statement on the connection")
-        self.busy = True
-        whole = False  # whether the answer was read to its end
-        try:
-            async with asyncio.timeout_at(deadline):
-                result = await self._ask(sql)
-            whole = True
-        except TimeoutError:
-            raise QueryTimeout("the server did not answer the statement in time") from None
-        except DatabaseError as exc:
-            whole = _leaves_in_order(exc)
-            raise
-        finally:
-            self.busy = False
-            if not whole:
-                self.terminate()
-        return result
+        with self._exchange():
+            async with asyncio.timeout_at(limit.deadline):
+                await self._limit(limit.seconds)
+                return await self._ask(sql)
+
+    async def stream(self, sql: bytes, limit: Limit) -> AsyncIterator[Result]:
+        """Send a statement and yield its rows as they come, some at a time.
+
+        The connection is closed if they are not read to the end.
+        """
+        with self._exchange():
+            async with asyncio.timeout_at(limit.deadline):
+                await self._limit(0)  # the reader may take his time
+                result = await self._begin(sql, unbuffered=True)
+                rows = await self._rows(result)
+            while rows:
+                yield Result(len(rows), 0, _columns(result), rows)
+                async with asyncio.timeout(limit.seconds):
+                    rows = await self._rows(result)
+            async with asyncio.timeout(limit.seconds):
+                await self._end(result)
 
     async def answers(self, deadline: float) -> bool:
         """Tell whether the server is still there."""
         with suppress(DatabaseError):
-            await self.query(_NOTHING, deadline)
+            await self.query(_NOTHING, Limit(self._limited, deadline))
         return not self.closed
 
     async def quit(self) -> None:
@@ -134,6 +149,36 @@ class DriverConnection(ABC):
         self.closed = True
         self.client.close()
 
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        """Have the connection to oneself; close it unless the answer is read to its end."""
+        if self.closed:
+            raise ConnectionLost("the connection was lost before this statement")
+        if self.busy:
+            raise ProgrammingError("another task is in the middle of a statement on the connection")
+        self.busy = True
+        whole = False
+        try:
+            yield
+            whole = True
+        except TimeoutError:
+            raise QueryTimeout("the server did not answer the statement in time") from None
+        except DatabaseError as exc:
+            whole = _leaves_in_order(exc)
+            raise
+        except Exception as exc:
+            raise meaning(exc) from exc
+        finally:
+            self.busy = False
+            if not whole:
+                self.terminate()
+
+    async def _limit(self, seconds: float) -> None:
+        """Let the server end by itself what nobody waits for any more."""
+        if seconds != self._limited:
+            await self._query(_LIMIT % (seconds, ceil(seconds * 1000)))
+            self._limited = seconds
+
     async def _ask(self, sql: bytes) -> Result:
         try:
             return await self._query(sql)
@@ -143,20 +188,26 @@ class DriverConnection(ABC):
             raise
 
     async def _query(self, sql: bytes) -> Result:
-        client = self.client
         try:
-            await self._wait(client.query(sql))
-            # The libraries' cursors would ask for each warning and raise it as Python's.
-            first = last = client._result
-            while last.has_next:  # a procedure's status follows its rows
-                await self._wait(client.next_result())
-                last = client._result
-            if last.description is None:  # rows come without the status
-                self._status = last.server_status
+            result = await self._begin(sql)
+            await self._end(result)
         except Exception as exc:
             raise meaning(exc) from exc
-        columns = tuple(column[0] for column in first.description or ())
-        return Result(first.affected_rows, first.insert_id or 0, columns, first.rows or ())
+        return Result(
+            result.affected_rows, result.insert_id or 0, _columns(result), result.rows or ()
+        )
+
+    async def _begin(self, sql: bytes, *, unbuffered: bool = False) -> Any:
+        # The libraries' cursors would ask for each warning and raise it as Python's.
+        await self._wait(self.client.query(sql, unbuffered))
+        return self.client._result
+
+    async def _end(self, result: Any) -> None:
+        while result.has_next:  # a procedure's status follows its rows
+            await self._wait(self.client.next_result())
+            result = self.client._result
+        if result.description is None:  # rows come without the status
+            self._status = result.server_status
 
     @classmethod
     @abstractmethod
@@ -168,12 +219,21 @@ class DriverConnection(ABC):
         """Await a call of the library, so that cancelling it leaves nothing behind."""
 
     @abstractmethod
+    async def _rows(self, result: Any) -> tuple[tuple[object, ...], ...]:
+        """Return the next rows of an unbuffered result, none at its end."""
+
+    @abstractmethod
     def _leave(self) -> Awaitable[Any]:
         """Say good-bye, which spares the server's log a line."""
 
 
+def _columns(result: Any) -> tuple[str, ...]:
+    return tuple(column[0] for column in result.description or ())
+
+
 def _leaves_in_order(exc: DatabaseError) -> bool:
-    return not isinstance(exc, ConnectionLost) and exc.errno != PACKET_TOO_LARGE
+    lost = isinstance(exc, (ConnectionLost, ReadOnlyServer))
+    return not lost and exc.errno != PACKET_TOO_LARGE
 
 
 def meaning(exc: Exception) -> DatabaseError:
@@ -182,7 +242,9 @@ def meaning(exc: Exception) -> DatabaseError:
     Only what the server sent leaves a connection in order. All else, be it the network's, the
     library's or ours, leaves it in doubt.
     """
+    if isinstance(exc, DatabaseError):
+        return exc
     match exc.args:
-        case (int(errno), str(message)) if errno >= 1000 and errno // 1000 != 2:  # 2xxx: client's
+        case (int(errno), str(message)) if errno >= 1000 and errno not in CLIENT_ERRORS:
             return from_server(errno, getattr(exc, "sqlstate", None), message)
     return ConnectionLost(f"{type(exc).__name__}: {exc}")

@@ -16,8 +16,12 @@ from tornado.netutil import Resolver
 
 from tornado_ext.mysql._url import Address
 from tornado_ext.mysql.drivers.connection import DriverConnection
+from tornado_ext.mysql.errors import AuthenticationFailed, ConnectFailed
 
 BINARY, UTF8MB4 = 63, 45  # ids of collations
+INSTEAD = "use mysql://, which is asyncmy"
+# Another way to log in, more to say about this one, and error 1251: no way that both sides know.
+OTHER_LOGINS = (b"\xfe", b"\x01", b"\xff\xe3\x04")
 JSON = 245  # a field type that it does not know
 
 
@@ -26,6 +30,7 @@ class TornadoMySQLConnection(DriverConnection):
 
     library = "tornado_mysql.connections"
     extra = "tornado-mysql"
+    has_tls = False  # but that of 1999, and then it goes on without
 
     @classmethod
     async def _connect(cls, address: Address) -> Any:
@@ -48,13 +53,20 @@ class TornadoMySQLConnection(DriverConnection):
             client._stream = stream
             await _settled(client._get_server_information())
             await _settled(client._request_authentication())
-        except BaseException:
-            stream.close()
-            raise
-        return client
+            client.logged_in = True
+            return client
+        except KeyError as exc:
+            raise ConnectFailed(f"Tornado-MySQL knows no collation {exc}: {INSTEAD}") from exc
+        finally:
+            if not client.logged_in:
+                stream.close()
 
     async def _wait(self, call: Awaitable[Any]) -> Any:
         return await _settled(call)
+
+    async def _rows(self, result: Any) -> tuple[tuple[object, ...], ...]:
+        row = await _settled(result._read_rowdata_packet_unbuffered())
+        return () if row is None else (row,)
 
     def _leave(self) -> Awaitable[Any]:
         return self.client.close_async()  # type: ignore[no-any-return]  # no types
@@ -96,6 +108,20 @@ def _client_class() -> Any:
     """Make the library's connection with packets that keep what its own lose."""
     from tornado_mysql import connections
 
+    packet, login_packet, field = _packets(connections)
+
+    class Client(connections.Connection):  # type: ignore[misc]  # no types
+        logged_in = False
+
+        def _read_packet(self, packet_type: Any = None) -> Any:
+            if packet_type is not None:
+                return super()._read_packet(field)
+            return super()._read_packet(packet if self.logged_in else login_packet)
+
+    return Client
+
+
+def _packets(connections: Any) -> tuple[Any, Any, Any]:
     class Packet(connections.MysqlPacket):  # type: ignore[misc]  # no types
         def check_error(self) -> None:
             if self.is_error_packet():
@@ -105,6 +131,16 @@ def _client_class() -> Any:
             if super().is_load_local_packet():
                 raise RuntimeError("the server asks for a local file (LOAD DATA LOCAL)")
             return False
+
+    class LoginPacket(Packet):
+        def check_error(self) -> None:
+            # The library would take it for a request to send the password as MySQL 3.23 did.
+            if self.get_all_data().startswith(OTHER_LOGINS):
+                raise AuthenticationFailed(
+                    "Tornado-MySQL can't log in to the account, as to any with MySQL 8's"
+                    f" caching_sha2_password: {INSTEAD}"
+                )
+            super().check_error()
 
     class Field(connections.FieldDescriptorPacket):  # type: ignore[misc]  # no types
         charsetnr: int
@@ -117,11 +153,7 @@ def _client_class() -> Any:
             if self.type_code in (JSON, connections.FIELD_TYPE.GEOMETRY):
                 self.type_code = connections.FIELD_TYPE.BLOB  # they were decoded as ASCII
 
-    class Client(connections.Connection):  # type: ignore[misc]  # no types
-        def _read_packet(self, packet_type: Any = None) -> Awaitable[Any]:
-            return super()._read_packet(Packet if packet_type is None else Field)  # type: ignore[no-any-return]
-
-    return Client
+    return Packet, LoginPacket, Field
 
 
 def _server_error(err: Any, data: bytes) -> Exception:

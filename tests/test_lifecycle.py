@@ -30,7 +30,7 @@ from tornado.web import (
 )
 from tornado.websocket import WebSocketHandler, websocket_connect
 
-from tornado_ext.errors import Unavailable
+from tornado_ext.errors import TornadoExtError, Unavailable
 from tornado_ext.middleware import Middleware, MiddlewareMixin, NotFoundHandler
 
 SAVING_TIME = 0.01  # seconds
@@ -464,6 +464,18 @@ async def test_verb_that_prepare_chose(fetch: Fetch, saving: Saving) -> None:
 
 
 @pytest.mark.gen_test
+async def test_verb_gets_the_groups_of_its_path(app: Application, fetch: Fetch) -> None:
+    class Named(Handler):
+        def get(self, year: str = "no year", month: str = "no month") -> None:
+            self.write(f"{year} {month}")
+
+    app.add_handlers(".*", [(r"/named/(?P<month>\d+)-(?P<year>\d+)", Named)])
+    app.add_handlers(".*", [(r"/numbered/(\d+)/(\d+)", Named)])
+    assert (await fetch("/named/11-2026")).body == b"2026 11"
+    assert (await fetch("/numbered/2026/11")).body == b"2026 11"
+
+
+@pytest.mark.gen_test
 async def test_unknown_method_is_405_and_waits(fetch: Fetch, saving: Saving) -> None:
     response = await fetch("/sync", method="PROPFIND", allow_nonstandard_methods=True)
     assert response.code == 405
@@ -611,6 +623,69 @@ async def test_logged_status_is_the_final_one(
     access = [r.getMessage() for r in caplog.records if r.name == "tornado.access"]
     assert len(access) == 1
     assert access[0].startswith("503 GET /sync")
+
+
+@pytest.mark.gen_test
+async def test_error_of_the_program_is_logged_with_its_traceback(
+    app: Application, fetch: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Miswritten(Handler):
+        def get(self) -> None:
+            raise TornadoExtError("a fault of the program")
+
+    app.add_handlers(".*", [("/miswritten", Miswritten)])
+    for path, error in (("/error", ZeroDivisionError), ("/miswritten", TornadoExtError)):
+        caplog.clear()
+        await fetch(path)
+        (record,) = [r for r in caplog.records if r.name == "tornado.application"]
+        assert record.getMessage().startswith(f"Uncaught exception GET {path}")
+        assert record.exc_info is not None
+        assert record.exc_info[0] is error
+        assert record.exc_info[2] is not None
+
+
+@pytest.mark.gen_test
+async def test_http_error_is_logged_as_in_stock(
+    app: Application, fetch: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Teapot(Handler):
+        def get(self) -> None:
+            raise HTTPError(418, "no %s here", "coffee")
+
+    app.add_handlers(".*", [("/teapot", Teapot)])
+    await fetch("/teapot")
+    (record,) = [r for r in caplog.records if r.name == "tornado.general"]
+    assert record.getMessage() == "418 GET /teapot (127.0.0.1): no coffee here"
+
+
+@pytest.mark.gen_test
+async def test_send_error_hands_on_what_write_error_needs(app: Application, fetch: Fetch) -> None:
+    class Explaining(Handler):
+        def get(self) -> None:
+            self.send_error(hint="try tomorrow")
+
+        def write_error(self, status_code: int, **kwargs: Any) -> None:
+            self.finish(f"{status_code}: {kwargs['hint']}")
+
+    app.add_handlers(".*", [("/explaining", Explaining)])
+    response = await fetch("/explaining")
+    assert (response.code, response.body) == (500, b"500: try tomorrow")
+
+
+@pytest.mark.gen_test
+async def test_finish_after_an_error_page_is_one_too_many(
+    app: Application, fetch: Fetch, saving: Saving, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Insisting(Handler):
+        def get(self) -> None:
+            self.send_error(418)
+            self.finish()
+
+    app.add_handlers(".*", [("/insisting", Insisting)])
+    response = await fetch("/insisting")
+    assert response.code == 418
+    assert_saved_once(response, saving)
+    assert "finish() called twice" in caplog.text
 
 
 class Stamping(Middleware):

@@ -6,20 +6,22 @@ its failure on, so that Tornado's own error page answers it.
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial, wraps
 from types import TracebackType
 from typing import Any
 
-from tornado.concurrent import Future
+from tornado.httputil import HTTPServerRequest
+from tornado.ioloop import IOLoop
 from tornado.log import app_log, gen_log
 from tornado.web import Application, Finish, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from tornado_ext._reply import ReplyMixin, Step, settled
+from tornado_ext._chain import ALL, Chain, Hook, HooksByDepth, name_of, named
+from tornado_ext._reply import ReplyMixin, State
 from tornado_ext.errors import ConfigurationError, TornadoExtError
 
-Method = Callable[..., Awaitable[None] | None]
+Stage = Callable[[], Awaitable[None] | None]
 
 
 class LifecycleMixin(ReplyMixin):
@@ -36,21 +38,15 @@ class LifecycleMixin(ReplyMixin):
     def _ext_check(cls, application: Application) -> None:
         """Raise `ConfigurationError` for a setting of ``application`` that can't be right."""
 
+    @classmethod
+    def _ext_hooks(cls, application: Application) -> Mapping[str, HooksByDepth]:  # noqa: ARG003
+        return {}
+
     def _ext_load_session(self) -> Awaitable[None] | None: ...
-    def _ext_request_hooks(self) -> Iterator[Step]:
-        return iter(())
-
-    def _ext_prepare_skipped(self) -> None: ...
-    def _ext_exception_hooks(self) -> Iterator[Callable[[Exception], Awaitable[object] | None]]:
-        return iter(())
-
     def _ext_end_transaction(self) -> Awaitable[None] | None: ...
-    def _ext_finish_hooks(self) -> None: ...
 
-    _ext_begun = False  # prepare was called, or an error came before it
-    _ext_prepared = False  # our prepare() was reached
-    _ext_verb_begun = False
-    _ext_retry_after: int | None = None  # seconds
+    _ext_streams = False  # Tornado streams the body to it
+    _ext_upgrades = False  # to a WebSocket
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -59,109 +55,216 @@ class LifecycleMixin(ReplyMixin):
                 f"{cls.__name__} has a handler before a mixin among its bases, and it would hide "
                 f"the mixin: write the mixins first, class {cls.__name__}(SomeMixin, SomeHandler)"
             )
+        cls._ext_streams = cls.data_received is not LifecycleMixin.data_received
+        cls._ext_upgrades = issubclass(cls, WebSocketHandler)
+        if cls.prepare is not LifecycleMixin.prepare:
+            cls._ext_surround("prepare", LifecycleMixin._ext_run_prepare)
+        if getattr(cls, "on_finish", None) is not RequestHandler.on_finish:
+            cls._ext_surround("on_finish", LifecycleMixin._ext_run_on_finish)
+        if cls._ext_streams:
+            cls._ext_surround("data_received", LifecycleMixin._ext_run_data_received)
+            cls._ext_surround("on_connection_close", LifecycleMixin._ext_run_on_connection_close)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._ext_wrapped: list[str] = []  # methods, each a reference cycle until it is dropped
-        self._ext_wrap("prepare", self._ext_run_prepare)
-        if type(self).data_received is not LifecycleMixin.data_received:
-            self._ext_wrap("data_received", self._ext_run_data_received)
-            self._ext_wrap("on_connection_close", self._ext_run_on_connection_close)
-        if type(self).on_finish is not RequestHandler.on_finish:
-            self._ext_wrap("on_finish", self._ext_run_on_finish)
+    @classmethod
+    def _ext_surround(cls, name: str, runner: Callable[..., Any]) -> None:
+        """Have ``runner`` call the method ``name``, outside every override of it.
 
-    def _ext_wrap(self, name: str, runner: Callable[..., Awaitable[None] | None]) -> None:
-        # On the instance, so that it is outside every override.
-        setattr(self, name, partial(runner, getattr(self, name)))
-        self._ext_wrapped.append(name)
+        In the class, because CPython 3.11 slows down a handler that has methods of its own.
+        """
+        method, own = getattr(cls, name, None), vars(cls).get(name)
+        if method is None or getattr(method, "_ext_surrounded", None) is method:
+            return
+
+        @wraps(method)
+        def surrounded(self: LifecycleMixin, *args: Any) -> Any:
+            inner = getattr(super(cls, self), name) if own is None else own.__get__(self)
+            return runner(self, inner, *args)
+
+        vars(surrounded)["_ext_surrounded"] = surrounded
+        setattr(cls, name, surrounded)
+
+    def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
+        self._ext = State()
+        super().__init__(application, request, **kwargs)
+
+    @property
+    def _ext_chain(self) -> Chain:
+        chain = self._ext.chain
+        if chain is None:
+            chain = self._ext.chain = self._ext_chain_in(self.application)
+        return chain
+
+    @classmethod
+    def _ext_chain_in(cls, application: Application) -> Chain:
+        # On the application itself: a middleware may know it, and so keep it alive.
+        chains: dict[type, Chain] = vars(application).setdefault("_ext_chains", {})
+        if cls not in chains:
+            steps = {
+                cls._ext_end_transaction: LifecycleMixin._ext_end_transaction,
+                cls._ext_save_session: ReplyMixin._ext_save_session,
+            }
+            ours = [step for step, nothing in steps.items() if step is not nothing]
+            chains[cls] = Chain(cls._ext_hooks(application), ours)
+        return chains[cls]
 
     # Prepare and the verb.
 
-    async def prepare(self) -> None:
+    def prepare(self) -> Awaitable[None]:
         """Load the session and run the request hooks.
 
         An override starts with ``await super().prepare()``. Where a hook finishes the response,
         nothing after that line runs.
         """
-        self._ext_prepared = True
+        return self._ext_prepare() if self._ext.begun else self._ext_begin(self._ext_prepare)
+
+    def _ext_run_prepare(self, prepare: Stage) -> Awaitable[None] | None:
+        return prepare() if self._ext.begun else self._ext_begin(prepare)
+
+    def _ext_begin(self, prepare: Stage) -> Awaitable[None]:
+        if self._ext_streams:  # Tornado reads the body, then calls the verb
+            return self._ext_run(prepare, self._ext_surround_verb)
+        return self._ext_run(prepare, self._ext_verb, self._ext_auto_finish)
+
+    async def _ext_run(self, *stages: Stage) -> None:
+        """Run stages until one finishes; return when all that they sent is on its way."""
+        state = self._ext
+        state.begun = state.running = True
+        try:
+            try:
+                for stage in stages:
+                    if (pending := stage()) is not None:
+                        await pending
+                    if not state.prepared:
+                        self._ext_prepare_skipped()
+                    if state.finishing:
+                        break
+            except Finish as exc:
+                if not state.finishing:
+                    self.finish(*exc.args)
+            if state.task is not None or state.failure is not None:
+                await self._ext_settle()
+        except Exception as exc:
+            if state.finishing:  # Tornado only logs it, once the response is on its way
+                await self._ext_settle()
+                raise
+            await self._ext_ask_exception_hooks(exc)
+        finally:
+            state.running = False
+
+    async def _ext_prepare(self) -> None:
+        state = self._ext
+        state.prepared = True
         if (loading := self._ext_load_session()) is not None:
             await loading
-        for hook in self._ext_request_hooks():
-            if (result := hook()) is not None:
-                await result
-            if self._ext_finishing:
+        for depth, hook in self._ext_chain.request:
+            state.asked, state.reached = depth, depth + 1
+            try:
+                if (pending := hook(self)) is not None:
+                    await pending
+            except Exception as exc:
+                named(exc, hook)
+                raise
+            if state.finishing:
                 raise Finish
+        state.asked = state.reached = ALL
         if (following := super().prepare()) is not None:
             await following
 
-    async def _ext_run_prepare(self, prepare: Method) -> None:
-        self._ext_begun = True
-        await self._ext_run(prepare)
-        if not self._ext_prepared:
-            self._ext_prepare_skipped()
-        if not self._ext_finishing:
-            self._ext_wrap((self.request.method or "").lower(), self._ext_run_verb)
+    def _ext_verb(self) -> Awaitable[None] | None:
+        self._ext.verb_begun = True
+        verb = getattr(self, (self.request.method or "").lower())
+        if self._ext_upgrades:
+            return self._ext_upgrade(verb)
+        running: Awaitable[None] | None = verb(*self.path_args, **self.path_kwargs)
+        return running
+
+    async def _ext_upgrade(self, verb: Callable[..., Awaitable[None] | None]) -> None:
+        # A 101 is never delayed: right after finish(), Tornado takes the stream away.
+        while (pending := self._ext_advance()) is not None:
+            await pending
+        if (opening := verb(*self.path_args, **self.path_kwargs)) is not None:
+            await opening
+
+    def _ext_auto_finish(self) -> None:
+        self.finish()
+
+    def _ext_surround_verb(self) -> None:
+        name = (self.request.method or "").lower()
+        setattr(self, name, partial(self._ext_run_verb, name))
+
+    def _ext_run_verb(self, name: str, *_: str, **__: str) -> Awaitable[None]:
+        delattr(self, name)
+        return self._ext_run(self._ext_verb, self._ext_auto_finish)
+
+    def _ext_prepare_skipped(self) -> None:
+        if self._ext_chain.request:
+            raise RuntimeError(
+                f"{type(self).__name__}.prepare() has not awaited super().prepare(), so that no "
+                "middleware has run: let it start with `await super().prepare()`"
+            )
+
+    # A streamed body.
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Override to take in a streamed body, as in Tornado."""
         return self._ext_run_data_received(super().data_received, chunk)
 
-    def _ext_run_data_received(self, data_received: Method, chunk: bytes) -> Awaitable[None] | None:
+    def _ext_run_data_received(
+        self, data_received: Callable[[bytes], Awaitable[None] | None], chunk: bytes
+    ) -> Awaitable[None] | None:
         # As in stock Tornado, a handler that has answered gets no more of the body.
-        return self._ext_task if self._ext_finishing else data_received(chunk)
+        return self._ext.task if self._ext.finishing else data_received(chunk)
 
     def _ext_run_on_connection_close(self, on_connection_close: Callable[[], None]) -> None:
         on_connection_close()
-        if not self._ext_verb_begun and not self._ext_finishing:
+        if not self._ext.verb_begun and not self._ext.finishing:
             # The body will never be whole, and Tornado leaves the request where it is.
             self.set_status(499, "Client Closed Request")
             self._ext_end()
 
-    async def _ext_run_verb(self, verb: Method, *args: str, **kwargs: str) -> None:
-        await self._ext_run(partial(self._ext_verb, verb, *args, **kwargs))
+    # Before the first byte, and the end.
 
-    async def _ext_verb(self, verb: Method, *args: str, **kwargs: str) -> None:
-        self._ext_verb_begun = True
-        if isinstance(self, WebSocketHandler):
-            # A 101 is never delayed: right after finish(), Tornado takes the stream away.
-            while (pending := self._ext_advance()) is not None:
-                await pending
-        if (result := verb(*args, **kwargs)) is not None:
-            await result
-        if not self._ext_finishing:
-            self.finish()
+    def _ext_steps(self) -> HooksByDepth:
+        steps, reached = self._ext_chain.before_first_byte, self._ext.reached
+        if reached == ALL:
+            return steps
+        return [(depth, step) for depth, step in steps if depth < reached or depth == ALL]
 
-    async def _ext_run(self, method: Method) -> None:
-        """Run prepare or the verb; return when all that it sent is on its way."""
-        self._ext_running = True
-        try:
+    def _ext_run_on_finish(self, on_finish: Callable[[], None]) -> None:
+        self._ext.ended = True  # even if this raises
+        on_finish()
+
+    def _ext_end(self) -> None:
+        state = self._ext
+        if state.closed:
+            return
+        state.closed = True
+        for hook in self._ext_chain.finish:
             try:
-                if (result := method()) is not None:
-                    await result
-            except Finish as exc:
-                if not self._ext_finishing:
-                    self.finish(*exc.args)
-            if self._ext_task is not None or self._ext_failure is not None:
-                await self._ext_settle()
-        except Exception as exc:
-            if self._ext_finishing:  # Tornado only logs it, once the response is on its way
-                await self._ext_settle()
-                raise
-            await self._ext_ask_exception_hooks(exc)
-        finally:
-            self._ext_running = False
+                if (pending := hook(self)) is not None:
+                    # Nobody waits for it; the loop logs its failure.
+                    IOLoop.current().spawn_callback(_identity, pending)
+            except Exception:
+                app_log.exception("%s failed", name_of(hook))
+
+    # Errors.
+
+    def _ext_exception_hooks(self) -> list[Hook]:
+        outside = min(self._ext.asked, self._ext.reached)
+        return [hook for depth, hook in self._ext_chain.exception if depth < outside]
 
     async def _ext_ask_exception_hooks(self, exc: Exception) -> None:
         """Return if a hook finished the response, else raise ``exc`` again."""
-        self._ext_failure = None
+        self._ext.failure = None
         self._ext_discard_reply()
         try:
             for hook in self._ext_exception_hooks():
                 try:
-                    await settled(hook(exc))
+                    if (pending := hook(self, exc)) is not None:
+                        await pending
                 except Exception as raised:
-                    exc = raised  # for the hooks further out, and last for Tornado
-                if self._ext_finishing:
+                    exc = named(raised, hook)  # for the hooks further out, and last for Tornado
+                if self._ext.finishing:
                     return await self._ext_settle()
             raise exc
         finally:
@@ -170,63 +273,40 @@ class LifecycleMixin(ReplyMixin):
     def _ext_ask_early(self, exc: Exception) -> bool:
         """Ask about an error before ``prepare``, where nothing is awaited: ``def`` hooks alone."""
         for hook in self._ext_exception_hooks():
-            if not inspect.iscoroutinefunction(getattr(hook, "func", hook)):
+            if not inspect.iscoroutinefunction(hook):
                 try:
-                    hook(exc)
+                    hook(self, exc)
                 except Exception:
-                    app_log.exception("%s failed", hook)
-                if self._ext_finishing:
+                    app_log.exception("%s failed", name_of(hook))
+                if self._ext.finishing:
                     return True
         return False
 
-    def _ext_before_first_byte(self) -> Iterator[Step]:
-        yield from self._ext_response_hooks()
-        self._ext_hooked = True
-        yield self._ext_end_transaction
-        yield self._ext_save_session
-
-    # The end.
-
-    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "Future[None]":
-        """Finish the response, as Tornado does, once all that must come before it is done."""
-        if self._ext_retry_after is not None:
-            self.set_header("Retry-After", str(self._ext_retry_after))
-        return super().finish(chunk)
-
-    def _ext_run_on_finish(self, on_finish: Callable[[], None]) -> None:
-        self._ext_ended = True  # even if this raises
-        on_finish()
-
-    def _ext_end(self) -> None:
-        if self._ext_wrapped:  # only once
-            while self._ext_wrapped:
-                self.__dict__.pop(self._ext_wrapped.pop(), None)
-            self._ext_finish_hooks()
-
-    # Errors.
-
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Send the error page; an uncaught error of this package brings its own status."""
-        if self._ext_finishing:
+        state = self._ext
+        if state.finishing:
             task = asyncio.current_task()
             if task is None or not task.cancelling():  # Tornado 6.6 sends a 500 when cancelled
                 gen_log.error("Cannot send error response after finish()")
             return
         exc = kwargs.get("exc_info", (None, None, None))[1]
-        if not self._ext_begun and not self._ext_errors and isinstance(exc, Exception):
-            self._ext_begun = True
+        if not state.begun and not state.errors and isinstance(exc, Exception):
+            state.begun = True
             if self._ext_ask_early(exc):
                 return
+        state.failure = None
+        self._ext_discard_reply()
         if isinstance(exc, TornadoExtError):
             status_code = exc.status_code
-            self._ext_retry_after = getattr(exc, "retry_after", None)
-        self._ext_failure = None
-        self._ext_discard_reply()
-        self._ext_errors += 1
+            if (seconds := getattr(exc, "retry_after", None)) is not None:
+                # As a step, because the page begins by clearing the headers.
+                self._ext_put_first(partial(_set_retry_after, seconds))
+        state.errors += 1
         try:
             super().send_error(status_code, **kwargs)
         finally:
-            self._ext_errors -= 1
+            state.errors -= 1
 
     def log_exception(
         self,
@@ -242,3 +322,11 @@ class LifecycleMixin(ReplyMixin):
             )
         else:
             super().log_exception(typ, value, tb)
+
+
+def _set_retry_after(seconds: int, handler: RequestHandler) -> None:
+    handler.set_header("Retry-After", str(seconds))
+
+
+def _identity(result: Awaitable[object]) -> Awaitable[object]:
+    return result

@@ -12,7 +12,6 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tornado.concurrent import Future, chain_future
@@ -20,7 +19,8 @@ from tornado.iostream import IOStream
 from tornado.log import app_log
 from tornado.web import RequestHandler
 
-Step = Callable[[], Awaitable[object] | None]
+from tornado_ext._chain import ALL, Chain, Hook, HooksByDepth, named
+
 Send = Callable[[], "Future[None]"]
 
 if TYPE_CHECKING:
@@ -29,126 +29,169 @@ else:
     _Base = object
 
 
+class State:
+    """How far a request is.
+
+    Apart from its handler, because CPython 3.11 slows down an object of thirty attributes.
+    """
+
+    begun = False  # prepare was called, or an error came before it
+    prepared = False  # our prepare() was reached
+    verb_begun = False
+    running = False  # prepare or the verb runs, and will pass a failure on
+    reached = ALL  # depth to which response hooks are due
+    asked = ALL  # depth to which exception hooks are asked
+
+    chain: Chain | None = None  # looked up when it is first needed
+    steps: Iterator[tuple[float, Hook]] | None = None  # what is left before the first byte
+    step: Hook | None = None  # the last one begun
+    stepping = False  # a step runs inside finish() or flush()
+    hooked = False  # every response hook has run for the reply in the making
+    finishing = False  # finish() was called, and has not failed
+    errors = 0  # send_error() calls on the stack
+    failure: BaseException | None = None  # why the reply can only be an error page now
+    task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
+    queue: "deque[tuple[Send, Future[None]]]"
+
+    sending = False  # Tornado's own finish() or flush() runs
+    sent = False  # the first byte has left
+    saved_again = False  # the session was stored after the first byte too
+    ended = False  # Tornado has finished the response
+    closed = False  # and so have we
+
+
 class ReplyMixin(_Base):
     """Run the steps of a reply before its first byte, and send it when they are done."""
 
-    # What a subclass adds. A step returns None, or something to await.
+    _ext: State
+
+    # What a subclass adds.
 
     @abstractmethod
-    def _ext_before_first_byte(self) -> Iterator[Step]:
-        """Yield the steps of a reply, and set `_ext_hooked` after the response hooks."""
-
-    def _ext_response_hooks(self) -> Iterator[Step]:
-        return iter(())
+    def _ext_steps(self) -> HooksByDepth:
+        """Return what comes before the first byte: response hooks, then our own, at `ALL`."""
 
     def _ext_save_session(self) -> Awaitable[None] | None: ...
     def _ext_end(self) -> None: ...
 
-    # The state of one response.
-
-    _ext_running = False  # prepare or the verb runs, and will pass a failure on
-    _ext_finishing = False  # finish() was called, and has not failed
-    _ext_stepping = False  # a step runs inside finish() or flush()
-    _ext_sending = False  # Tornado's own finish() or flush() runs
-    _ext_errors = 0  # send_error() calls on the stack
-    _ext_failure: BaseException | None = None  # why the reply can only be an error page now
-    _ext_steps: Iterator[Step] | None = None  # what is left before the first byte
-    _ext_hooked = False  # every response hook has run for the reply in the making
-    _ext_sent = False  # the first byte has left
-    _ext_ended = False  # Tornado has finished the response
-    _ext_saved_again = False  # the session was stored after the first byte too
-    _ext_task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
-    _ext_queue: "deque[tuple[Send, Future[None]]]"
-
     # The steps.
-
-    def _ext_save_again(self) -> Awaitable[None] | None:
-        """Store what changed while the body was streamed, before its last byte."""
-        if self._ext_saved_again or not (self._ext_sent and self._ext_finishing):
-            return None
-        self._ext_saved_again = True
-        return self._ext_save_session()
-
-    def _ext_discard_reply(self) -> None:
-        """Let the hooks run for the error page too, if what they did to a reply is thrown away."""
-        if self._ext_hooked and not self._ext_sent:
-            self._ext_hooked = False
-            self._ext_steps = chain(self._ext_response_hooks(), self._ext_steps or ())
 
     def _ext_advance(self) -> Awaitable[object] | None:
         """Run the steps that are left, up to the first that has to be awaited."""
-        if self._ext_steps is None:
-            self._ext_steps = self._ext_before_first_byte()
-        self._ext_stepping = True
+        state = self._ext
+        if state.steps is None:
+            state.steps = iter(self._ext_steps())
+        state.stepping = True
         try:
-            for step in self._ext_steps:
-                result = step()
-                if result is not None:
-                    return result
+            for depth, step in state.steps:
+                state.asked, state.step = depth, step
+                if (pending := step(self)) is not None:
+                    return pending
+            state.asked = ALL
+            return None
         finally:
-            self._ext_stepping = False
-        return None
+            state.hooked = state.asked == ALL
+            state.stepping = False
+
+    def _ext_discard_reply(self) -> None:
+        """Let the hooks run for the error page too, if what they did to a reply is thrown away."""
+        state = self._ext
+        if state.hooked and not state.sent:
+            state.hooked = False
+            hooks = [(depth, hook) for depth, hook in self._ext_steps() if depth != ALL]
+            state.steps = iter([*hooks, *(state.steps or ())])
+
+    def _ext_put_first(self, step: Hook) -> None:
+        left = self._ext_steps() if self._ext.steps is None else self._ext.steps
+        self._ext.steps = iter([(ALL, step), *left])
+
+    def _ext_save_again(self) -> Awaitable[None] | None:
+        """Store what changed while the body was streamed, before its last byte."""
+        state = self._ext
+        if state.saved_again or not (state.sent and state.finishing):
+            return None
+        state.saved_again = True
+        return self._ext_save_session()
+
+    # Sending.
 
     def _ext_send(self, send: Send) -> "Future[None]":
         """Call ``send`` once every step is done: at once, or in the task that awaits them."""
-        if self._ext_failure is not None:
-            raise self._ext_failure
-        if self._ext_task is None:
+        state = self._ext
+        if state.failure is not None:
+            raise state.failure
+        if state.task is None:
             try:
                 pending = self._ext_advance()
             except Exception as exc:
-                self._ext_fail(exc)
-                if self._ext_failure is not None:
+                self._ext_fail(self._ext_named(exc))
+                if state.failure is not None:
                     raise
                 return _done()  # the error page has taken its place
             if pending is None:
                 return self._ext_send_now(send)
-            self._ext_queue = deque()
-            self._ext_task = asyncio.ensure_future(self._ext_deliver(pending))
+            state.queue = deque()
+            state.task = asyncio.ensure_future(self._ext_deliver(pending))
         queued: Future[None] = Future()
-        self._ext_queue.append((send, queued))
+        state.queue.append((send, queued))
         return queued
 
     async def _ext_deliver(self, pending: Awaitable[object] | None) -> None:
         """Await the steps, then send what is queued. A failure goes to `_ext_fail`."""
+        state = self._ext
         try:
             while pending is not None:
                 await pending
                 pending = self._ext_advance()
-            while self._ext_queue:
-                await settled(self._ext_save_again())
-                send, queued = self._ext_queue[0]
+        except (Exception, asyncio.CancelledError) as exc:
+            return self._ext_abandon(self._ext_named(exc))
+        try:
+            while state.queue:
+                if (saving := self._ext_save_again()) is not None:
+                    await saving
+                send, queued = state.queue[0]
                 sent = self._ext_send_now(send)
-                self._ext_queue.popleft()
+                state.queue.popleft()
                 _retrieved(sent)
                 chain_future(sent, queued)
                 _retrieved(queued)
-            self._ext_task = None
+            state.task = None
         except (Exception, asyncio.CancelledError) as exc:
-            task, self._ext_task = self._ext_task, None
-            if isinstance(exc, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # the loop is closing
-            abandoned, self._ext_queue = self._ext_queue, deque()
-            for _, queued in abandoned:
-                queued.set_exception(exc)
-                _retrieved(queued)
-            self._ext_fail(exc)
+            self._ext_abandon(exc)
+
+    def _ext_abandon(self, exc: BaseException) -> None:
+        state = self._ext
+        task, state.task = state.task, None
+        if isinstance(exc, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise exc  # the loop is closing
+        abandoned, state.queue = state.queue, deque()
+        for _, queued in abandoned:
+            queued.set_exception(exc)
+            _retrieved(queued)
+        self._ext_fail(exc)
+
+    def _ext_named(self, exc: BaseException) -> BaseException:
+        """Note in ``exc`` which response hook raised it, for the log."""
+        state = self._ext
+        return exc if state.asked == ALL or state.step is None else named(exc, state.step)
 
     def _ext_send_now(self, send: Send) -> "Future[None]":
-        self._ext_sending = True
+        state = self._ext
+        state.sending = True
         try:
             return send()
         except Exception:
-            self._ext_finishing = self._ext_ended
+            state.finishing = state.ended
             raise
         finally:
-            self._ext_sending = False
+            state.sending = False
 
     def _ext_fail(self, exc: BaseException) -> None:
         """Leave ``exc`` to the running verb or, where none runs, answer it with an error page."""
-        self._ext_finishing = self._ext_ended
-        if self._ext_running and not self._ext_errors:
-            self._ext_failure = exc
+        state = self._ext
+        state.finishing = state.ended
+        if state.running and not state.errors:
+            state.failure = exc
             return
         info = (type(exc), exc, exc.__traceback__)
         try:
@@ -158,63 +201,70 @@ class ReplyMixin(_Base):
         self.send_error(500, exc_info=info)
 
     async def _ext_settle(self) -> None:
-        while self._ext_task is not None:
+        """Return when all that was sent is on its way, or raise why it can't be."""
+        state = self._ext
+        while state.task is not None:
             # Cancelling the handler must not cut a save in half: the reply still goes out.
-            await asyncio.shield(self._ext_task)
-        if self._ext_failure is not None:
-            raise self._ext_failure
+            await asyncio.shield(state.task)
+        if state.failure is not None:
+            raise state.failure
 
     # Tornado's own methods.
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "Future[None]":
         """Finish the response, as Tornado does, once all that must come before it is done."""
-        if self._ext_finishing:
-            if self._ext_errors:  # send_error() finishing what write_error() finished
+        state = self._ext
+        if state.finishing:
+            if state.errors:  # send_error() finishing what write_error() finished
                 return _done()
             raise RuntimeError("finish() called twice")
-        self._ext_refuse_hooks()
+        if state.stepping or state.task is not None:
+            self._ext_refuse_hooks()
         if chunk is not None:
             self.write(chunk)
-        if self._ext_sent:
-            self._ext_steps = iter((self._ext_save_again,))
-        if self._ext_failure is None:
-            self._ext_finishing = True
+        if state.sent:
+            state.steps = iter([(ALL, ReplyMixin._ext_save_again)])
+        state.finishing = state.failure is None
         return self._ext_send(self._ext_finish_now)
 
     def _ext_finish_now(self) -> "Future[None]":
+        state = self._ext
         try:
             sent = super().finish()
-            self._ext_ended = True
+            state.ended = True
             return sent
         finally:
-            if self._ext_ended:
+            if state.ended:
                 self._ext_end()
 
     def flush(self, include_footers: bool = False) -> "Future[None]":
         """Send what was written, as Tornado does, once all that must come before it is done."""
-        if not self._ext_sending:
+        state = self._ext
+        if not state.sending:
             self._ext_refuse_hooks()
             return self._ext_send(partial(self.flush, include_footers))
         sent = super().flush(include_footers)
-        self._ext_sent = True
+        state.sent = True
         return sent
 
     def _ext_refuse_hooks(self) -> None:
-        if self._ext_stepping or self._ext_is_own_task():
+        if self._ext.stepping or self._ext_is_own_task():
             raise RuntimeError("a response hook may write(), but not flush() or finish()")
 
     def write(self, chunk: str | bytes | dict[str, Any]) -> None:
         """Write to the response. After ``finish()``, response hooks alone may."""
-        if self._ext_finishing and not self._ext_stepping and not self._ext_is_own_task():
+        state = self._ext
+        if state.finishing and not state.stepping and not self._ext_is_own_task():
             raise RuntimeError("Cannot write() after finish()")
         super().write(chunk)
 
     def _ext_is_own_task(self) -> bool:
-        return self._ext_task is not None and asyncio.current_task() is self._ext_task
+        task = self._ext.task
+        return task is not None and asyncio.current_task() is task
 
     def detach(self) -> IOStream:
         """Take the stream out of HTTP, as Tornado does: nothing is left to finish."""
-        self._ext_finishing = True
+        self._ext.finishing = True
         return super().detach()
 
 
@@ -229,9 +279,3 @@ def _retrieved(future: "Future[None]") -> None:
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     if future.done() and not future.cancelled():
         future.exception()
-
-
-async def settled(result: Awaitable[object] | None) -> None:
-    """Await ``result``, if there is one."""
-    if result is not None:
-        await result

@@ -799,5 +799,5 @@ def test_order_of_the_mixins_does_not_matter() -> None:
     class Other(MiddlewareMixin, SessionMixin, RequestHandler):
         pass
 
-    assert Other._ext_before_first_byte is Act._ext_before_first_byte
-    assert Other._ext_before_first_byte is LifecycleMixin._ext_before_first_byte
+    assert Other.finish is Act.finish
+    assert Other.prepare is Act.prepare is LifecycleMixin.prepare

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tornado.web import RequestHandler
 
-from tornado_ext.errors import TornadoExtError
 from tornado_ext.middleware.mixin import Middleware
 
 if TYPE_CHECKING:
@@ -48,8 +47,5 @@ class AccessLog(Middleware):
 
 def _user(handler: RequestHandler) -> str | None:
     """Return the user's id, if the request used its session: looking must not load one."""
-    try:
-        session: Session | None = getattr(handler, "session", None)
-    except TornadoExtError:  # it was not loaded, or could not be
-        return None
+    session: Session | None = getattr(handler, "_ext_session", None)
     return session.user_id if session is not None and session.touched else None

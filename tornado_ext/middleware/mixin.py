@@ -1,20 +1,13 @@
 """The middleware chain: hooks around every request of a handler."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Sequence
 from difflib import get_close_matches
-from functools import partial
 
-from tornado.ioloop import IOLoop
-from tornado.log import app_log
 from tornado.web import Application, RequestHandler
 
+from tornado_ext._chain import HOOKS, HooksByDepth
 from tornado_ext._lifecycle import LifecycleMixin
-from tornado_ext._reply import Step
 from tornado_ext.errors import ConfigurationError
-
-Hook = Callable[..., Awaitable[object] | None]
-
-HOOKS = ("process_request", "process_response", "process_exception", "process_finish")
 
 
 class Middleware:
@@ -52,19 +45,7 @@ class Middleware:
         """Override to act when the response is on its way: its status is final."""
 
 
-class Chain:
-    """The hooks of one handler class in one application, each with the depth of its middleware."""
-
-    def __init__(self, middleware: Sequence[object]) -> None:
-        self.depth = len(middleware)
-        hooks = {name: _find(name, middleware) for name in HOOKS}
-        self.request = hooks["process_request"]
-        self.response = hooks["process_response"][::-1]
-        self.exception = hooks["process_exception"][::-1]
-        self.finish = [hook for _, hook in hooks["process_finish"][::-1]]
-
-
-def _find(name: str, middleware: Sequence[object]) -> list[tuple[int, Hook]]:
+def _find(name: str, middleware: Sequence[object]) -> HooksByDepth:
     """Return the hooks called ``name``, without those that `Middleware` merely documents."""
     return [
         (depth, getattr(item, name))
@@ -78,73 +59,16 @@ class MiddlewareMixin(LifecycleMixin):
 
     middleware: Sequence[object] = ()
 
-    _ext_own_chain: Chain | None = None
-    _ext_reached: int | None = None  # depth to which response hooks are due; None: all
-    _ext_asked: int | None = None  # depth to which exception hooks are asked; None: all
-
     @classmethod
     def _ext_check(cls, application: Application) -> None:
         super()._ext_check(application)
-        cls._ext_chain(application)
-
-    @property
-    def _ext_hooks(self) -> Chain:
-        if self._ext_own_chain is None:
-            self._ext_own_chain = self._ext_chain(self.application)
-        return self._ext_own_chain
+        cls._ext_chain_in(application)
 
     @classmethod
-    def _ext_chain(cls, application: Application) -> Chain:
-        # On the application itself: a middleware may know it, and so keep it alive.
-        chains: dict[type, Chain] = vars(application).setdefault("_ext_chains", {})
-        chain = chains.get(cls)
-        if chain is None:
-            outer = _checked("the setting 'middleware'", application.settings.get("middleware", ()))
-            inner = _checked(f"{cls.__name__}.middleware", cls.middleware)
-            chain = chains[cls] = Chain([*outer, *inner])
-        return chain
-
-    def _ext_request_hooks(self) -> Iterator[Step]:
-        chain = self._ext_hooks
-        for depth, hook in chain.request:
-            self._ext_reached, self._ext_asked = depth + 1, depth
-            yield partial(hook, self)
-        self._ext_reached = self._ext_asked = chain.depth
-
-    def _ext_prepare_skipped(self) -> None:
-        super()._ext_prepare_skipped()
-        if self._ext_hooks.request:
-            raise RuntimeError(
-                f"{type(self).__name__}.prepare() has not awaited super().prepare(), so that no "
-                "middleware has run: let it start with `await super().prepare()`"
-            )
-
-    def _ext_response_hooks(self) -> Iterator[Step]:
-        for depth, hook in self._ext_hooks.response:
-            if self._ext_reached is None or depth < self._ext_reached:
-                self._ext_asked = depth
-                yield partial(hook, self)
-        self._ext_asked = self._ext_reached
-
-    def _ext_exception_hooks(self) -> Iterator[Hook]:
-        for depth, hook in self._ext_hooks.exception:
-            if self._ext_asked is None or depth < self._ext_asked:
-                yield partial(hook, self)
-
-    def _ext_finish_hooks(self) -> None:
-        super()._ext_finish_hooks()
-        for hook in self._ext_hooks.finish:
-            try:
-                result = hook(self)
-            except Exception:
-                app_log.exception("%s failed", hook)
-            else:
-                if result is not None:  # nobody waits for it; the loop logs its failure
-                    IOLoop.current().spawn_callback(_identity, result)
-
-
-def _identity(result: Awaitable[object]) -> Awaitable[object]:
-    return result
+    def _ext_hooks(cls, application: Application) -> dict[str, HooksByDepth]:
+        outer = _checked("the setting 'middleware'", application.settings.get("middleware", ()))
+        inner = _checked(f"{cls.__name__}.middleware", cls.middleware)
+        return {name: _find(name, [*outer, *inner]) for name in HOOKS}
 
 
 def _checked(where: str, middleware: object) -> Sequence[object]:

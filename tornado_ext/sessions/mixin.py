@@ -105,7 +105,7 @@ class SessionMixin(LifecycleMixin):
             self._ext_require_session()
             self._ext_session = self._ext_empty_session()
         self._ext_session.touched = True
-        self._ext_session.sealed = self._ext_sent
+        self._ext_session.sealed = self._ext.sent
         return self._ext_session
 
     def _ext_require_session(self) -> None:
@@ -114,7 +114,7 @@ class SessionMixin(LifecycleMixin):
             return
         if self._ext_session_error is not None:
             raise self._ext_session_error
-        if self._ext_errors:
+        if self._ext.errors:
             raise SessionNotLoaded("this request was refused before its session was loaded")
         raise SessionNotLoaded(
             f"{type(self).__name__}.prepare() has not awaited super().prepare(), which loads the "
@@ -123,7 +123,7 @@ class SessionMixin(LifecycleMixin):
 
     def get_current_user(self) -> Any:
         """Return the user's id; None for a visitor, and on an error page without a session."""
-        if self._ext_errors and not self._ext_session_ready:
+        if self._ext.errors and not self._ext_session_ready:
             return None
         return self.session.user_id
 
@@ -132,7 +132,7 @@ class SessionMixin(LifecycleMixin):
         return Session(policy.store, policy.lifetimes)
 
     def _ext_load_session(self) -> Awaitable[None] | None:
-        if "Cookie" in self.request.headers:
+        if self.request.headers.get_list("Cookie"):
             cookie = self.get_cookie(Policy.of(self.application).cookie_name)
             if cookie is not None and _ID.fullmatch(cookie):
                 return self._ext_fill_session(cookie)
@@ -156,9 +156,9 @@ class SessionMixin(LifecycleMixin):
         session = self._ext_session
         if session is None:
             return None
-        if session.touched and not self._ext_sent:
+        if session.touched and not self._ext.sent:
             self.add_header("Vary", "Cookie")
-        session.sealed = self._ext_sent
+        session.sealed = self._ext.sent
         return self._ext_store_session(session) if session.save_due() else None
 
     async def _ext_store_session(self, session: Session) -> None:

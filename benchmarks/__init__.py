@@ -8,7 +8,7 @@ one was promised; nothing has to be registered. The rules:
 - The yardstick is also measured against itself, and every figure says how far it spread.
 - ``quick`` is for `tests/benchmarks`: the least of everything, in a second or two. It shows that
   the topic runs; its figures mean nothing, and no test looks at a time.
-- A topic takes two minutes at most, and needs no server but those that it starts.
+- A topic takes two minutes at most (memory: four), and needs no server but those that it starts.
 - The libraries it compares with are in the extra ``bench`` of pyproject.toml, and only the topic
   imports them.
 

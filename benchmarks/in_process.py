@@ -36,9 +36,8 @@ def measure(quick: bool = False) -> list[Figure]:
     best = {case: min(turn[case] for turn in costs) for case in CASES}
     figures = [Figure("stock", best["stock"], "us", spread=spread(turn["stock"] for turn in costs))]
     for case in list(CASES)[1:]:
-        ratios = [turn[case] / turn["stock"] for turn in costs]
-        ratio = best[case] / best["stock"]
-        figures.append(Figure(case, ratio, "of stock", TARGETS.get(case), spread(ratios)))
+        ratios = [turn[case] / best["stock"] for turn in costs]
+        figures.append(Figure(case, min(ratios), "of stock", TARGETS.get(case), spread(ratios)))
     return figures
 
 

@@ -38,10 +38,10 @@ class BooleanField(Field[bool]):
     widget: widgets.Widget = widgets.CHECKBOX
 
     def from_text(self, text: str) -> bool:
-        try:
-            return self._TEXTS[text[:6].lower()]
-        except KeyError:
-            raise ValidationError(code="boolean") from None
+        answer = self._TEXTS.get(text[:6].lower())
+        if answer is None:
+            raise ValidationError(code="boolean")
+        return answer
 
     def from_json(self, value: object) -> bool:
         if not isinstance(value, bool):
@@ -91,10 +91,10 @@ class ChoicesField(Field[V], Generic[V, C]):
 
     def choice(self, text: str) -> C:
         """Return the value of a choice by its text in HTML. Raises `ValidationError`."""
-        try:
-            return self._values[text]
-        except KeyError:
-            raise ValidationError(code="choice") from None
+        chosen = self._values.get(text)
+        if chosen is None:
+            raise ValidationError(code="choice")
+        return chosen
 
     def json_choice(self, value: object) -> C:
         """Return the same by its value in JSON, an enum's member by the value that it has."""

@@ -18,9 +18,9 @@ Declared: TypeAlias = Mapping[str, Field[Any] | None]  # None takes a base's fie
 class Definition:
     """Hold what validation needs of a field, looked up once for each class of forms."""
 
-    __slots__ = ("field", "hook", "name", "rules")
+    __slots__ = ("field", "hook", "messages", "name", "rules")
 
-    def __init__(self, form: type, name: str, field: Field[Any]) -> None:
+    def __init__(self, form: "type[Declaration]", name: str, field: Field[Any]) -> None:
         if not NAME.fullmatch(name):
             raise ConfigurationError(
                 f"{name!r} can't be the name of a field: it must be ASCII letters, "
@@ -28,6 +28,7 @@ class Definition:
             )
         self.name = name
         self.field = field
+        self.messages = {**form.messages, **field.messages}
         self.rules = field.rules()
         self.hook = f"clean_{name}" if hasattr(form, f"clean_{name}") else None
 
@@ -44,7 +45,7 @@ class Declaration:
     classes: ClassVar[Mapping[str, str]] = MappingProxyType({})  # see `drawing.CLASSES`
 
     _declared: ClassVar[Declared] = MappingProxyType({})  # by this class itself
-    _definitions: ClassVar[tuple[Definition, ...]] = ()
+    _definitions: ClassVar[Mapping[str, Definition]] = MappingProxyType({})
     _dynamic: ClassVar[Mapping[str, ChoicesField[Any, Any]]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -57,7 +58,9 @@ class Declaration:
         _check_mixins(cls)
         cls.fields = _in_order([each._declared for each in (*bases, cls)], cls.field_order)
         _check_names(cls)
-        cls._definitions = tuple(Definition(cls, *item) for item in cls.fields.items())
+        cls._definitions = {
+            name: Definition(cls, name, field) for name, field in cls.fields.items()
+        }
         cls._dynamic = {
             name: field
             for name, field in cls.fields.items()

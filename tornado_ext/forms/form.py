@@ -1,7 +1,7 @@
 """Forms: fields under names, the values that were sent to them, and what is wrong with these."""
 
 import asyncio
-from collections.abc import Awaitable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final, Self
 
@@ -22,7 +22,7 @@ from tornado_ext.forms.messages import (
     ValidationError,
 )
 from tornado_ext.forms.submission import Submission, from_json, from_request
-from tornado_ext.forms.validation import Steps, Validation, expect_nothing, run_all
+from tornado_ext.forms.validation import Steps, Validation, expect_nothing, run_all, settle
 
 MAX_SHOWN_NAME: Final = 100  # characters of a name that was sent for no field
 
@@ -172,11 +172,7 @@ class Form(Declaration):
             raise ConfigurationError(f"add_error: {type(self).__name__} has no field {name!r}")
         if isinstance(error, str):
             error = ValidationError(error, code=code)
-        own = {} if name is None else self.fields[name].messages
-        message = error.to_message({**self.messages, **own}, self.locale)
-        self._errors.setdefault(name, []).append(message)
-        if self._cleaned is not None and name is not None:
-            self._cleaned.pop(name, None)
+        self._refuse(name, error)
 
     async def load(self) -> Self:
         """Ask for the choices that have to be awaited, all together, and return this form.
@@ -265,7 +261,7 @@ class Form(Declaration):
             await self.load()
         if self.extra == "forbid":
             self._refuse_extra(submission)
-        checks = (self._check(each, submission, cleaned) for each in self._definitions)
+        checks = (self._check(each, submission, cleaned) for each in self._definitions.values())
         if await run_all(checks):
             # Nobody should see which of the awaited ones was done first.
             for done in (self._errors, cleaned):
@@ -283,26 +279,25 @@ class Form(Declaration):
             return
         try:
             value = field.read(submission, self._prefix + name)
-            if field.required and value == field.empty:
+            if value != field.empty:
+                for rule in definition.rules:
+                    if (outcome := rule(value)) is not None:
+                        yield from expect_nothing(outcome, rule)
+            elif field.required:
                 raise ValidationError(code="required")
-            value = yield from self._approve(value, definition)
+            if definition.hook is not None:
+                value = yield from settle(getattr(self, definition.hook)(value))
         except ValidationError as error:
-            self.add_error(name, error)
+            self._refuse(name, error)
         else:
             if name not in self._errors:
                 cleaned[name] = value
 
-    def _approve(self, value: Any, definition: Definition) -> Generator[Awaitable[Any], Any, Any]:
-        """Ask the validators, unless the value is empty, and the hook; return what that returns."""
-        if value != definition.field.empty:
-            for rule in definition.rules:
-                if (outcome := rule(value)) is not None:
-                    yield from expect_nothing(outcome, rule)
-        if definition.hook is not None:
-            value = getattr(self, definition.hook)(value)
-            if isawaitable(value):
-                value = yield value
-        return value
+    def _refuse(self, name: str | None, error: ValidationError) -> None:
+        messages = self.messages if name is None else self._definitions[name].messages
+        self._errors.setdefault(name, []).append(error.to_message(messages, self.locale))
+        if self._cleaned and name is not None:
+            self._cleaned.pop(name, None)
 
     def _check_whole(self) -> Steps:
         try:

@@ -101,10 +101,8 @@ class ValidationError(TornadoExtError, ValueError):
 
     def to_message(self, messages: Mapping[str, str], locale: Locale | None = None) -> "Message":
         """Return what to show; ``messages``, by code, go before this error's own text."""
-        text = messages.get(self.code) or self.message
-        if text is None:
-            text = MESSAGES.get(self.code, MESSAGES["invalid"])
-        text = translate(text, locale)
+        text = messages.get(self.code) or self.message or MESSAGES.get(self.code)
+        text = translate(text or MESSAGES["invalid"], locale)
         # Not str.format(): a brace that means nothing must not fail while a request is answered.
         if self.params:
             text = _PARAMETER.sub(lambda name: str(self.params.get(name[1], name[0])), text)
@@ -125,10 +123,11 @@ class FormNotValidated(TornadoExtError, RuntimeError):
 class Message(str):
     """Text for the person who filled in the form, with the ``code`` of what is wrong."""
 
+    __slots__ = ("code",)
     code: str
 
     def __new__(cls, text: str, code: str) -> Self:
-        message = super().__new__(cls, text)
+        message = str.__new__(cls, text)
         message.code = code
         return message
 

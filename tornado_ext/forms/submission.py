@@ -39,7 +39,7 @@ class Submission:
         value = self.values.get(name)
         if self.typed:
             return value
-        if isinstance(value, list | tuple):
+        if isinstance(value, (list, tuple)):
             if len(value) > 1:
                 raise ValidationError(code="repeated")
             value = value[0] if value else None

@@ -78,8 +78,14 @@ async def _together(tasks: list[asyncio.Task[None]]) -> None:
 
 def expect_nothing(outcome: object, check: object) -> Steps:
     """Await what a check returned. A value in the end is a misunderstanding, not to be ignored."""
-    if isawaitable(outcome):
-        outcome = yield outcome
+    outcome = yield from settle(outcome)
     if outcome is not None:
         name, kind = getattr(check, "__qualname__", repr(check)), type(outcome).__name__
         raise ConfigurationError(f"{name} must raise ValidationError or return None, not {kind}")
+
+
+def settle(outcome: Any) -> Generator[Awaitable[Any], Any, Any]:
+    """Return what a hook returned, or what came of it if that is an awaitable."""
+    if isawaitable(outcome):
+        outcome = yield outcome
+    return outcome

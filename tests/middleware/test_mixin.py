@@ -234,7 +234,9 @@ async def test_client_that_leaves_in_its_body_while_prepare_runs_is_a_499(
     stream = await TCPClient().connect("127.0.0.1", http_port)
     await stream.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
     stream.close()
-    await asyncio.sleep(0.03)
+    while len(log) < 2:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.02)  # prepare has returned too
     assert log == ["a request", "a finish 499"]
 
 

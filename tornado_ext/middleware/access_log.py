@@ -48,4 +48,5 @@ class AccessLog(Middleware):
 def _user(handler: RequestHandler) -> str | None:
     """Return the user's id, if the request used its session: looking must not load one."""
     session: Session | None = getattr(handler, "_ext_session", None)
-    return session.user_id if session is not None and session.touched else None
+    touched = getattr(handler, "_ext_session_touched", False)
+    return session.user_id if session is not None and touched else None

@@ -31,7 +31,6 @@ class SavedValues(Values):
         self._changes_of_id = 0  # login(), logout() and regenerate() calls
         self._ended: list[str] = []  # keys of records that logout() has to delete
         self._tombstone = False  # the id that came in is replaced: this request may only read
-        self.touched = False  # a handler has looked at it
         self.cookie_due = False  # an id was made or ended here, which the client has to be told
         self.sealed = False  # the response's headers have left, and no cookie can
         self._clear()
@@ -76,7 +75,9 @@ class SavedValues(Values):
         if self._fence is not None:
             raise InsideExclusive("a session gets no new id inside exclusive()")
 
-    def _renewal_due(self) -> bool:
+    @property
+    def renewal_due(self) -> bool:
+        """True if its expiry was not renewed for some time."""
         return self.id is not None and self._lifetimes.renewal_due(self._seen_at, time.time())
 
     async def _save(self) -> None:
@@ -91,7 +92,7 @@ class SavedValues(Values):
             await self._create()
         elif self.id is None:
             return
-        elif changed or deleted or self._renewal_due():
+        elif changed or deleted or self.renewal_due:
             await self._store_changes(changed, deleted)
 
     async def _store_changes(self, changed: dict[str, str], deleted: list[str]) -> None:

@@ -152,9 +152,14 @@ class Session(SavedValues):
         async with self._saving:
             await self._save()
 
+    @property
+    def saving(self) -> bool:
+        """True while something is being stored."""
+        return self._saving.locked()
+
     def save_due(self) -> bool:
         """Tell whether there is something to store, or to tell the client."""
-        return self.cookie_due or self.modified or self._renewal_due()
+        return self.cookie_due or self.modified or self.renewal_due
 
     async def reload(self) -> None:
         """Take on what the store has by now; what was changed here and not saved is lost.

@@ -17,7 +17,7 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from tornado_ext.errors import TornadoExtError
-from tornado_ext.sessions.mixin import Policy
+from tornado_ext.sessions.policy import Policy
 from tornado_ext.sessions.session import Session
 
 MAX_REDIRECTS = 10
@@ -102,8 +102,8 @@ class Client:
         session.update(data)
         session.login(user_id)
         await session.save()
-        path = policy.cookie_kwargs.get("path", "/")
-        self.set_cookie(policy.cookie_name, cast(str, session.id), path=path)
+        path = policy.cookie.kwargs.get("path", "/")
+        self.set_cookie(policy.cookie.name, cast(str, session.id), path=path)
 
     async def websocket(
         self, path: str, *, headers: Mapping[str, str] | None = None

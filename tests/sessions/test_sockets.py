@@ -1,0 +1,251 @@
+"""The session of a WebSocket: loaded before open(), stored by hand, kept alive if so set."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from inspect import isawaitable
+
+import pytest
+from tornado.web import Application
+from tornado.websocket import WebSocketClientConnection, WebSocketHandler
+
+from tests.sessions.acting import Do, put, shown
+from tornado_ext.sessions import (
+    CookieSent,
+    MemoryStore,
+    Record,
+    SessionGone,
+    SessionMixin,
+    SessionTooLarge,
+    StoreUnavailable,
+    mixin,
+)
+from tornado_ext.testing import Client
+
+Action = Callable[["Socket"], object]
+
+
+class Socket(SessionMixin, WebSocketHandler):
+    """Does what the test wants when a message comes, and answers with its result."""
+
+    async def open(self) -> None:
+        await self.write_message(f"{self.session.user_id} {self.session.get('n')}")
+
+    async def on_message(self, message: str | bytes) -> None:
+        try:
+            result = self.settings["actions"][message](self)
+            if isawaitable(result):
+                result = await result
+        except Exception as exc:
+            result = type(exc).__name__
+        await self.write_message(str(result))
+
+
+@pytest.fixture
+def app(app: Application) -> Application:
+    app.add_handlers(".*", [("/socket", Socket)])
+    return app
+
+
+async def ask(client: Client, socket: WebSocketClientConnection, action: Action) -> str:
+    """Have the socket do something; return what it answers."""
+    actions = client.app.settings["actions"]
+    actions[str(len(actions))] = action
+    await socket.write_message(str(len(actions) - 1))
+    return str(await socket.read_message())
+
+
+@asynccontextmanager
+async def opened(client: Client) -> AsyncIterator[WebSocketClientConnection]:
+    socket = await client.websocket("/socket")
+    try:
+        await socket.read_message()
+        yield socket
+    finally:
+        socket.close()
+
+
+async def set_and_save(socket: Socket) -> None:
+    socket.session["n"] = 5
+    await socket.session.save()
+
+
+async def count(socket: Socket) -> None:
+    async with socket.session.exclusive() as session:
+        session["n"] += 1
+
+
+@pytest.mark.gen_test
+async def test_session_is_loaded_before_open(do: Do, client: Client) -> None:
+    await do(lambda h: (h.session.login(7), h.session.update(n=3))[1])
+    socket = await client.websocket("/socket")
+    assert await socket.read_message() == "7 3"
+    socket.close()
+
+
+@pytest.mark.gen_test
+async def test_change_is_stored_by_save(do: Do, client: Client) -> None:
+    await do(lambda h: h.session.login(7))
+    async with opened(client) as socket:
+        assert await ask(client, socket, set_and_save) == "None"
+    assert await shown(do) == {"user": "7", "n": 5}
+
+
+@pytest.mark.gen_test
+async def test_sockets_count_exclusively(do: Do, client: Client) -> None:
+    await do(put(n=0))
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(opened(client)) for _ in range(4)]
+        await asyncio.gather(*(ask(client, socket, count) for socket in sockets))
+    assert (await shown(do))["n"] == 4
+
+
+@pytest.mark.gen_test
+async def test_reload_takes_on_what_a_page_stored(do: Do, client: Client) -> None:
+    await do(put(n=0))
+    async with opened(client) as socket:
+        await do(put(n=9))
+        assert await ask(client, socket, lambda s: s.session.get("n")) == "0"
+        assert await ask(client, socket, lambda s: s.session.reload()) == "None"
+        assert await ask(client, socket, lambda s: s.session.get("n")) == "9"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    "change", [lambda s: s.session.reload(), set_and_save, count, lambda s: s.session.keep_alive()]
+)
+async def test_socket_learns_of_a_logout_when_it_asks_the_store(
+    do: Do, client: Client, change: Action
+) -> None:
+    await do(put(n=0))
+    async with opened(client) as socket:
+        await do(lambda h: h.session.logout())
+        assert await ask(client, socket, change) == SessionGone.__name__
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("change", [lambda s: s.session.login(8), lambda s: s.session.regenerate()])
+async def test_id_can_not_be_changed(do: Do, client: Client, change: Action) -> None:
+    await do(lambda h: h.session.login(7))
+    async with opened(client) as socket:
+        assert await ask(client, socket, change) == CookieSent.__name__
+    assert (await shown(do))["user"] == "7"
+
+
+@pytest.mark.gen_test
+async def test_visitor_gets_no_session_by_a_socket(client: Client, store: MemoryStore) -> None:
+    async with opened(client) as socket:
+        assert await ask(client, socket, set_and_save) == CookieSent.__name__
+    assert len(store) == 0
+
+
+@pytest.mark.gen_test
+async def test_logout_in_a_socket_is_a_logout(do: Do, client: Client) -> None:
+    async def log_out(socket: Socket) -> None:
+        socket.session.logout()
+        await socket.session.save()
+
+    await do(lambda h: h.session.login(7))
+    async with opened(client) as socket:
+        assert await ask(client, socket, log_out) == "None"
+        assert await ask(client, socket, set_and_save) == CookieSent.__name__
+    assert await shown(do) == {"user": None}
+
+
+@pytest.mark.gen_test
+async def test_save_of_too_much_is_refused_and_the_socket_lives_on(do: Do, client: Client) -> None:
+    async def save_much(socket: Socket) -> None:
+        socket.session["n"] = "x" * 70_000
+        await socket.session.save()
+
+    await do(put(n=0))
+    async with opened(client) as socket:
+        assert await ask(client, socket, save_much) == SessionTooLarge.__name__
+        assert await ask(client, socket, set_and_save) == "None"
+
+
+@pytest.mark.gen_test
+async def test_changes_that_a_socket_leaves_unsaved_are_logged(
+    do: Do, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    await do(put(n=0))
+    for saved in (True, False):
+        async with opened(client) as socket:
+            await ask(client, socket, set_and_save if saved else lambda s: s.session.update(n=1))
+        while await socket.read_message() is not None:
+            pass
+        await asyncio.sleep(0.05)
+        assert ("GET /socket has ended, and what it changed" in caplog.text) is not saved
+
+
+# Kept alive.
+
+
+async def wait_for(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(3):
+        while not what():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("keepalive", [True, False])
+async def test_open_socket_keeps_its_session_alive_if_so_set(
+    do: Do, app: Application, client: Client, keepalive: bool
+) -> None:
+    app.settings.update(session_idle_timeout=0.4, session_websocket_keepalive=keepalive)
+    await do(put(n=1))
+    async with opened(client):
+        await asyncio.sleep(1)
+        assert ("n" in await shown(do)) is keepalive
+
+
+@pytest.mark.gen_test
+async def test_socket_that_closed_keeps_nothing_alive(
+    do: Do, app: Application, client: Client
+) -> None:
+    app.settings.update(session_idle_timeout=0.3, session_websocket_keepalive=True)
+    await do(put(n=1))
+    async with opened(client):
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(0.6)
+    assert "n" not in await shown(do)
+
+
+class Away(MemoryStore):
+    """Does not answer while ``away``."""
+
+    away = False
+    asked = 0
+
+    async def save(self, key, change):  # type: ignore[no-untyped-def]
+        self.asked += 1
+        if self.away:
+            raise StoreUnavailable("away")
+        return await super().save(key, change)
+
+
+@pytest.mark.gen_test
+async def test_keepalive_goes_on_after_an_outage_and_ends_with_the_session(
+    do: Do,
+    app: Application,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mixin, "KEEPALIVE_CHECK", 0.05)
+    store = app.settings["session_store"] = Away()
+    app.settings.update(session_idle_timeout=1, session_websocket_keepalive=True)
+    await do(put(n=1))
+    ((key, _),) = store._kept.items()
+    async with opened(client):
+        store.away = True
+        await wait_for(lambda: store.asked > 0)
+        store.away = False
+        assert "GET /socket: its session is not kept alive: away" in caplog.text
+        seen = (await store.load(key) or Record()).seen_at
+        await wait_for(lambda: store._kept[key].record.seen_at > seen)
+        await store.delete(key)
+        asked, began = store.asked, time.monotonic()
+        await wait_for(lambda: time.monotonic() - began > 0.5)
+        assert store.asked <= asked + 1

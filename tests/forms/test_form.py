@@ -517,3 +517,199 @@ async def test_there_is_no_token_if_the_application_checks_none(
     response = await http_client.fetch(base_url)
     assert TOKEN not in response.body.decode()
     assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.gen_test
+async def test_awaited_checks_of_different_fields_go_on_together_and_errors_keep_their_order() -> (
+    None
+):
+    both = asyncio.Barrier(2)
+
+    class Together(Form):
+        a = StringField()
+        b = StringField(min_length=2)
+        c = StringField()
+
+        async def clean_a(self, value: str) -> str:
+            await both.wait()
+            await asyncio.sleep(0.01)
+            raise ValidationError("Late.")
+
+        async def clean_c(self, value: str) -> str:
+            await both.wait()
+            raise ValidationError("Early.")
+
+    form = Together({"a": "1", "b": "2", "c": "3"})
+    assert not await asyncio.wait_for(form.is_valid()._run(), 5)
+    assert list(form.errors) == ["a", "b", "c"]
+
+
+@pytest.mark.gen_test
+async def test_an_awaited_validator_and_the_hook_of_a_field_run_one_after_the_other() -> None:
+    ran: list[str] = []
+
+    async def slow(value: str) -> None:
+        await asyncio.sleep(0)
+        ran.append("validator")
+
+    class InTurn(Form):
+        a = StringField(validators=[slow])
+        b = StringField(validators=[slow])
+
+        def clean_a(self, value: str) -> str:
+            ran.append("hook")
+            return value
+
+    form = InTurn({"a": "1", "b": "2"})
+    assert await form.is_valid()
+    assert ran.index("validator") < ran.index("hook")
+    assert list(form.cleaned_data) == ["a", "b"]
+
+
+@pytest.mark.gen_test
+async def test_a_failure_in_one_awaited_check_leaves_no_other_running() -> None:
+    ended: list[str] = []
+
+    class Failing(Form):
+        a = StringField()
+        b = StringField()
+
+        async def clean_a(self, value: str) -> str:
+            await asyncio.sleep(0)
+            raise ConnectionError("the database is away")
+
+        async def clean_b(self, value: str) -> str:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                ended.append("b")
+            return value
+
+    with pytest.raises(ConnectionError):
+        await Failing({"a": "1", "b": "2"}).is_valid()
+    assert ended == ["b"]
+
+
+@pytest.mark.gen_test
+async def test_a_failure_in_a_plain_check_leaves_no_coroutine_behind() -> None:
+    class Failing(Form):
+        a = StringField()
+        b = StringField()
+
+        async def clean_a(self, value: str) -> str:
+            return value
+
+        def clean_b(self, value: str) -> str:
+            raise ConnectionError("the database is away")
+
+    with pytest.raises(ConnectionError):  # and no warning: those are errors here
+        await Failing({"a": "1", "b": "2"}).is_valid()
+
+
+@pytest.mark.gen_test
+async def test_messages_of_a_form_are_for_all_its_fields_and_a_field_may_differ() -> None:
+    class Terse(Form):
+        messages = {"required": "Needed.", "extra": "No {name}!"}
+        extra = "forbid"
+        a = StringField()
+        b = StringField(messages={"required": "B, please."})
+
+    form = Terse({"c": "1"})
+    assert not await form.is_valid()
+    assert form.errors == {None: ["No c!"], "a": ["Needed."], "b": ["B, please."]}
+
+
+@pytest.mark.gen_test
+async def test_a_name_that_is_no_field_can_be_refused() -> None:
+    class Strict(Form):
+        extra = "forbid"
+        a = StringField()
+
+    assert await Strict({"a": "1", "_xsrf": "token"}).is_valid()
+    form = Strict({"a": "1", "<b>" + "x" * 1000: "1"})
+    assert not await form.is_valid()
+    assert form.errors[None][0].code == "extra"
+    assert len(form.errors[None][0]) < 200
+    assert "&lt;b&gt;" in form.render()
+
+
+def test_what_to_do_with_extra_names_must_be_known() -> None:
+    with pytest.raises(ConfigurationError, match="extra must be"):
+        type("Wrong", (Form,), {"extra": "refuse"})
+
+
+def test_a_subclass_takes_a_field_away_and_puts_it_back_at_the_end() -> None:
+    class Short(RegisterForm):
+        age = None
+
+    class Again(Short):
+        age = IntegerField()
+
+    class Other(Short):
+        name = StringField()
+
+    assert list(Short.fields) == ["username", "password"]
+    assert list(Again.fields) == ["username", "password", "age"]
+    assert list(Other.fields) == ["username", "password", "name"]
+    assert "age" in RegisterForm.fields
+
+
+def test_fields_can_be_put_in_order() -> None:
+    class Ordered(RegisterForm):
+        email = StringField()
+        field_order = ["email", "password"]
+
+    class Shorter(Ordered):
+        password = None
+
+    assert list(Ordered.fields) == ["email", "password", "username", "age"]
+    assert list(Shorter.fields) == ["email", "username", "age"]
+    with pytest.raises(ConfigurationError, match=r"field_order, nickname: there is no field"):
+        type("Wrong", (RegisterForm,), {"field_order": ["nickname"]})
+
+
+class AddressForm(Form):
+    street = StringField(help_text="And number.")
+    extra = "forbid"
+
+
+@pytest.mark.gen_test
+async def test_two_forms_on_a_page_are_told_apart_by_their_prefixes() -> None:
+    sent = {"home-street": "A 1", "work-street": "", "other": "x"}
+    home, work = AddressForm(sent, prefix="home"), AddressForm(sent, prefix="work")
+    assert await home.is_valid()
+    assert home.cleaned_data == {"street": "A 1"}
+    assert not await work.is_valid()
+    assert work.errors == {"street": ["This field is required."]}
+    html = work.render()
+    for part in ('name="work-street"', 'id="id_work-street"', 'for="id_work-street"'):
+        assert part in html
+    assert 'href="#id_work-street"' in html
+
+
+@pytest.mark.parametrize("prefix", ['"><b>', "a b", "1", "_"])
+def test_a_prefix_that_cannot_be_a_name_is_refused(prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match="prefix must be"):
+        AddressForm(prefix=prefix)
+
+
+def test_changed_data_are_the_fields_that_differ_from_what_was_shown() -> None:
+    class Profile(Form):
+        name = StringField(initial="ann")
+        age = IntegerField(required=False)
+        news = BooleanField(required=False, initial=True)
+        plan = StringField(disabled=True, initial="free")
+
+    sent = {"name": " ann ", "age": "", "news": "on", "plan": "gold"}
+    assert Profile(sent).changed_data == []
+    assert Profile(sent, initial={"age": 7}).changed_data == ["age"]
+    assert Profile({"name": "bob", "age": "x"}).changed_data == ["name", "age", "news"]
+    assert Profile().changed_data == []
+
+
+@pytest.mark.gen_test
+async def test_making_a_form_makes_no_fields() -> None:
+    first, second = RegisterForm(GOOD), RegisterForm({})
+    await first.is_valid()
+    for name, field in RegisterForm.fields.items():
+        assert first.field(name) is second.field(name) is field

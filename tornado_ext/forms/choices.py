@@ -104,14 +104,17 @@ class ChoicesField(Field[V], Generic[V, C]):
             raise ValidationError(code="choice")
         return chosen
 
+    @property
+    def _known(self) -> Pairs[C]:
+        return () if self.is_dynamic else cast(Pairs[C], self.choices)
+
     @cached_property
     def _values(self) -> Mapping[str, C]:
-        return {html.to_text(value): value for value, _ in cast(Pairs[C], self.choices)}
+        return {html.to_text(value): value for value, _ in self._known}
 
     @cached_property
     def options(self) -> Sequence[tuple[str, str]]:
-        pairs = cast(Pairs[C], self.choices)
-        return tuple((html.writable(html.to_text(value)), label) for value, label in pairs)
+        return tuple((html.writable(html.to_text(value)), label) for value, label in self._known)
 
 
 class ChoiceField(ChoicesField[C | None, C]):

@@ -241,6 +241,36 @@ async def test_client_that_leaves_in_its_body_while_prepare_runs_is_a_499(
 
 
 @pytest.mark.gen_test
+async def test_client_that_leaves_after_its_body_ends_with_the_verb(
+    app: Application, http_server: HTTPServer, http_port: int, log: Log
+) -> None:
+    left, answered = asyncio.Event(), asyncio.Event()
+
+    @stream_request_body
+    class Upload(Handler):
+        def data_received(self, chunk: bytes) -> None:
+            """Take it."""
+
+        def on_connection_close(self) -> None:
+            left.set()
+
+        async def post(self) -> None:
+            log.append("verb")
+            stream.close()
+            await left.wait()
+            self.write("too late")
+
+        def on_finish(self) -> None:
+            answered.set()
+
+    add(app, "/", [Tracing("a")], [], Upload)
+    stream = await TCPClient().connect("127.0.0.1", http_port)
+    await stream.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+    await answered.wait()
+    assert log == ["a request", "verb", "a response", "a finish 200"]
+
+
+@pytest.mark.gen_test
 async def test_failed_save_is_offered_to_every_exception_hook(
     app: Application, get: Fetch, log: Log
 ) -> None:

@@ -197,7 +197,7 @@ async def test_made_up_session_is_anonymous(visitor: Client, cookie: str) -> Non
 async def test_expired_session_is_anonymous(person: Visit, config: Config) -> None:
     ann = await person("ann")
     with sqlite3.connect(config.data / "sessions.db") as sessions:
-        sessions.execute("UPDATE sessions SET expires_at = ?", (time.time() - 1,))
+        sessions.execute("UPDATE records SET expires_at = ?", (time.time() - 1,))
     sessions.close()
     assert (await ann.get("/", follow_redirects=False)).code == 302
 

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
+from itertools import combinations
 
 import pytest
 from tornado.web import Application
@@ -98,7 +100,28 @@ async def test_key_in_the_store_opens_no_session(
         assert json.loads(reply.body) == {"user": None}
 
 
+@pytest.mark.gen_test
+async def test_ids_are_256_random_bits(do: Do, client: Client) -> None:
+    ids = set()
+    for _ in range(20):
+        await do(lambda h: h.session.login(7))
+        ids.add(client.cookie("session") or "")
+    assert len(ids) == 20
+    assert {len(urlsafe_b64decode(session_id + "=")) for session_id in ids} == {32}
+    assert all(session_id[:4] != other[:4] for session_id, other in combinations(ids, 2))
+
+
 # Fixation.
+
+
+@pytest.mark.gen_test
+async def test_repeated_login_changes_the_id(do: Do, client: Client) -> None:
+    await do(lambda h: h.session.login(7))
+    before = twin_of(client)
+    await do(lambda h: h.session.login(7))
+    assert cookie_of(client) != cookie_of(before)
+    assert await shown(do, by=before) == {"user": None}
+    assert (await shown(do))["user"] == "7"
 
 
 @pytest.mark.gen_test

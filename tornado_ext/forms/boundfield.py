@@ -52,7 +52,7 @@ class BoundField:
     @property
     def is_hidden(self) -> bool:
         """Return whether nobody sees the control: then it has no label, and its errors no place."""
-        return self.field.widget.kind == "hidden"
+        return self._drawing.is_hidden
 
     @property
     def values(self) -> Sequence[str]:

@@ -59,6 +59,7 @@ class Drawing:
         self.label: Final = translate(label, locale)
         self.help_text: Final = translate(field.help_text, locale)
         self.is_group: Final = bool(field.widget.group_role)
+        self.is_hidden: Final = field.widget.kind == "hidden"
         self.field: Final = field
         self._classes = classes
         self._locale = locale
@@ -107,6 +108,7 @@ class Drawing:
     def draw_attrs(self, invalid: bool, attrs: Attrs) -> tuple[str, str]:
         """Return the attributes of the control, or each control, and of the element around it."""
         control: _Attrs = self._attrs | checked_attributes(attrs)
+        invalid = invalid and not self.is_hidden  # who can't see it can't mend it
         around: _Attrs = {"class": self.css_class("field")}
         if invalid:
             control["class"] = _joined(control.get("class"), self.css_class("invalid"))
@@ -131,8 +133,10 @@ class Drawing:
         attrs: _Attrs = {
             "name": self.name,
             "id": f"id_{self.name}",
-            # Of checkboxes, each would be required.
-            "required": field.required and not (field.many and self.is_group),
+            # Of checkboxes, each would be required. HTML has no hidden and required control.
+            "required": field.required
+            and not self.is_hidden
+            and not (field.many and self.is_group),
             "disabled": field.disabled,
             **field.kind_attrs,
         }

@@ -155,18 +155,6 @@ async def test_busy_loop_is_not_taken_for_a_dead_server(store: RedisStore) -> No
     assert await load == RECORD
 
 
-def test_clients_of_ended_loops_are_dropped(redis_url: str) -> None:
-    store = RedisStore(redis_url)
-
-    async def use() -> None:
-        await store.load("key")
-        await store._server.client.aclose()
-
-    for _ in range(3):
-        asyncio.run(use())
-    assert len(store._server._clients) == 1
-
-
 @pytest.mark.parametrize(
     "server",
     [

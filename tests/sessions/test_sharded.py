@@ -1,5 +1,6 @@
 """ShardedRedisStore on three real Redis servers."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from tornado.ioloop import IOLoop
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions import Change, Record, StoreUnavailable
+from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
 from tornado_ext.testing.store_suite import TTL, StoreSuite
@@ -72,6 +74,27 @@ async def test_shard_that_is_back_is_used_again(shards: Shards, store: ShardedRe
     shards["b"].restart()
     await store.create(key, RECORD, TTL)
     assert await store.load(key) == RECORD
+
+
+@pytest.mark.gen_test
+async def test_revoke_ends_what_it_can_reach_and_the_rest_when_it_is_called_again(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    index = store.owner(key_of("7"))
+    away = next(name for name in shards if name != index)
+    for key in KEYS:
+        await store.create(key, Record(user_id="7"), TTL)
+    shards[away].kill()
+    with pytest.raises(StoreUnavailable):
+        await store.revoke_user("7")
+    for key in KEYS:
+        if store.owner(key) != away:
+            assert await store.load(key) is None
+    shards[away].restart()
+    await asyncio.sleep(0.2)
+    assert await store.revoke_user("7") == sum(store.owner(key) == away for key in KEYS)
+    assert [key for key in KEYS if await store.load(key)] == []
+    assert await store.sessions_of("7") == []
 
 
 @pytest.mark.parametrize(

@@ -213,18 +213,22 @@ def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _record(held: Sequence[str]) -> Record | None:
     """Return the record of a hash, whose names and values come in turn."""
-    texts = dict(zip(held[::2], held[1::2], strict=True))
+    items = iter(held)
+    texts = dict(zip(items, items, strict=True))
     if not texts or "revoked" in texts:
         return None
     if "replaced" in texts:
         return Record(replaced=True)
     try:
-        created_at, ends_at, *user_id = texts["made"].split(" ", 2)
+        created_at, ends_at, *user_id = texts.pop("made").split(" ", 2)
+        seen_at = float(texts.pop("seen"))
+        for name in ("size", "fence", "leased"):
+            texts.pop(name, None)
         return Record(
-            fields={name[1:]: text for name, text in texts.items() if name.startswith(":")},
-            created_at=float(created_at),
-            seen_at=float(texts["seen"]),
-            user_id=user_id[0] if user_id else None,
+            {name[1:]: text for name, text in texts.items()},
+            float(created_at),
+            seen_at,
+            user_id[0] if user_id else None,
             ends_at=float(ends_at),
         )
     except (KeyError, ValueError) as exc:

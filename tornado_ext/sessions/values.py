@@ -12,7 +12,7 @@ class Values(MutableMapping[str, Any]):
 
     def _hold(self, texts: dict[str, str]) -> None:
         """Take on what is stored, and forget every change."""
-        self._values = decode(texts)
+        self._values = decode(texts) if texts else {}
         self._texts = texts
         self._suspects: set[str] = set()  # keys whose value may differ from its stored text
 

@@ -140,6 +140,26 @@ async def test_record_that_is_no_text_is_corrupt(redis_url: str, store: RedisSto
 
 
 @pytest.mark.gen_test
+async def test_lease_of_a_clock_that_was_put_back_keeps_nobody_out(
+    redis_url: str, store: RedisStore
+) -> None:
+    await store.create("key", RECORD, TTL)
+    fence = await store.lease("key", TTL)
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.hset("session:key", "leased", int(time.time() * 1000 + 1e9))
+    assert await store.lease("key", TTL) == (fence or 0) + 1
+
+
+@pytest.mark.gen_test
+async def test_logins_and_logouts_leave_nothing_behind(redis_url: str, store: RedisStore) -> None:
+    for number in range(20):
+        await store.create(f"key{number}", Record(user_id="7"), TTL)
+        await store.delete(f"key{number}")
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        assert await client.keys() == []
+
+
+@pytest.mark.gen_test
 async def test_burst_of_requests_waits_for_its_turn(store: RedisStore) -> None:
     await store.create("key", RECORD, TTL)
     loads = await asyncio.gather(*(store.load("key") for _ in range(300)))

@@ -21,6 +21,7 @@ from tornado_ext.sessions import (
     StoreUnavailable,
     mixin,
 )
+from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.testing import Client
 
 Action = Callable[["Socket"], object]
@@ -64,6 +65,12 @@ async def opened(client: Client) -> AsyncIterator[WebSocketClientConnection]:
         yield socket
     finally:
         socket.close()
+
+
+async def wait_for(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(3):
+        while not what():
+            await asyncio.sleep(0.01)
 
 
 async def set_and_save(socket: Socket) -> None:
@@ -179,13 +186,31 @@ async def test_changes_that_a_socket_leaves_unsaved_are_logged(
         assert ("GET /socket has ended, and what it changed" in caplog.text) is not saved
 
 
+class Saving(Socket):
+    """Leaves a save to a task when it closes."""
+
+    def on_close(self) -> None:
+        self.session["n"] = 6
+        self.settings["saving"] = asyncio.ensure_future(self.session.save())
+
+
+@pytest.mark.gen_test
+async def test_save_that_on_close_leaves_to_a_task_is_not_complained_of(
+    do: Do, app: Application, client: Client, caplog: pytest.LogCaptureFixture, redis_url: str
+) -> None:
+    store = app.settings["session_store"] = RedisStore(redis_url)
+    app.add_handlers(".*", [("/saving", Saving)])
+    await do(put(n=0))
+    socket = await client.websocket("/saving")
+    socket.close()
+    await wait_for(lambda: "saving" in app.settings)
+    await app.settings["saving"]
+    assert (await shown(do))["n"] == 6
+    assert "has ended" not in caplog.text
+    await store.close()
+
+
 # Kept alive.
-
-
-async def wait_for(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
-        while not what():
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.gen_test

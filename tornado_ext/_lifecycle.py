@@ -11,6 +11,7 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import Any
 
+from tornado.gen import is_coroutine_function
 from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop
 from tornado.log import app_log, gen_log
@@ -47,6 +48,7 @@ class LifecycleMixin(ReplyMixin):
 
     _ext_streams = False  # Tornado streams the body to it
     _ext_upgrades = False  # to a WebSocket
+    _ext_surrounded_prepare: Callable[..., Any]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -55,6 +57,10 @@ class LifecycleMixin(ReplyMixin):
                 f"{cls.__name__} has a handler before a mixin among its bases, and it would hide "
                 f"the mixin: write the mixins first, class {cls.__name__}(SomeMixin, SomeHandler)"
             )
+        cls._ext_surround_overrides()
+
+    @classmethod
+    def _ext_surround_overrides(cls) -> None:
         cls._ext_streams = cls.data_received is not LifecycleMixin.data_received
         cls._ext_upgrades = issubclass(cls, WebSocketHandler)
         if cls.prepare is not LifecycleMixin.prepare:
@@ -64,6 +70,7 @@ class LifecycleMixin(ReplyMixin):
         if cls._ext_streams:
             cls._ext_surround("data_received", LifecycleMixin._ext_run_data_received)
             cls._ext_surround("on_connection_close", LifecycleMixin._ext_run_on_connection_close)
+        cls._ext_surrounded_prepare = cls.prepare
 
     @classmethod
     def _ext_surround(cls, name: str, runner: Callable[..., Any]) -> None:
@@ -86,6 +93,8 @@ class LifecycleMixin(ReplyMixin):
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
         self._ext = State()
         super().__init__(application, request, **kwargs)
+        if type(self).prepare is not type(self)._ext_surrounded_prepare:  # set later
+            self._ext_surround_overrides()
 
     @property
     def _ext_chain(self) -> Chain:
@@ -180,8 +189,14 @@ class LifecycleMixin(ReplyMixin):
 
     async def _ext_upgrade(self, verb: Callable[..., Awaitable[None] | None]) -> None:
         # A 101 is never delayed: right after finish(), Tornado takes the stream away.
-        while (pending := self._ext_advance()) is not None:
-            await pending
+        self._ext.bodiless = True
+        try:
+            while (pending := self._ext_advance()) is not None:
+                await pending
+        except Exception as exc:
+            raise self._ext_named(exc) from None
+        finally:
+            self._ext.bodiless = False
         if (opening := verb(*self.path_args, **self.path_kwargs)) is not None:
             await opening
 
@@ -242,8 +257,7 @@ class LifecycleMixin(ReplyMixin):
         for hook in self._ext_chain.finish:
             try:
                 if (pending := hook(self)) is not None:
-                    # Nobody waits for it; the loop logs its failure.
-                    IOLoop.current().spawn_callback(_identity, pending)
+                    IOLoop.current().spawn_callback(_logged, hook, pending)
             except Exception:
                 app_log.exception("%s failed", name_of(hook))
 
@@ -262,6 +276,9 @@ class LifecycleMixin(ReplyMixin):
                 try:
                     if (pending := hook(self, exc)) is not None:
                         await pending
+                except Finish as done:
+                    if not self._ext.finishing:
+                        self.finish(*done.args)
                 except Exception as raised:
                     exc = named(raised, hook)  # for the hooks further out, and last for Tornado
                 if self._ext.finishing:
@@ -273,9 +290,12 @@ class LifecycleMixin(ReplyMixin):
     def _ext_ask_early(self, exc: Exception) -> bool:
         """Ask about an error before ``prepare``, where nothing is awaited: ``def`` hooks alone."""
         for hook in self._ext_exception_hooks():
-            if not inspect.iscoroutinefunction(hook):
+            if not (inspect.iscoroutinefunction(hook) or is_coroutine_function(hook)):
                 try:
                     hook(self, exc)
+                except Finish as done:
+                    if not self._ext.finishing:
+                        self.finish(*done.args)
                 except Exception:
                     app_log.exception("%s failed", name_of(hook))
                 if self._ext.finishing:
@@ -328,5 +348,8 @@ def _set_retry_after(seconds: int, handler: RequestHandler) -> None:
     handler.set_header("Retry-After", str(seconds))
 
 
-def _identity(result: Awaitable[object]) -> Awaitable[object]:
-    return result
+async def _logged(hook: Hook, pending: Awaitable[object]) -> None:
+    try:
+        await pending
+    except Exception:
+        app_log.exception("%s failed", name_of(hook))

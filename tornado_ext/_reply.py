@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from tornado.concurrent import Future, chain_future
 from tornado.iostream import IOStream
 from tornado.log import app_log
-from tornado.web import RequestHandler
+from tornado.web import Finish, RequestHandler
 
 from tornado_ext._chain import ALL, Chain, Hook, HooksByDepth, named
 
 Send = Callable[[], "Future[None]"]
+
+BODILESS = (204, 304)  # statuses without a body, RFC 9110 section 6.4.1
 
 if TYPE_CHECKING:
     _Base = RequestHandler
@@ -51,6 +53,8 @@ class State:
     errors = 0  # send_error() calls on the stack
     failure: BaseException | None = None  # why the reply can only be an error page now
     task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
+    sender: "asyncio.Task[Any] | None" = None  # called finish() or flush(), which made that task
+    bodiless = False  # the steps of a WebSocket handshake run
     queue: "deque[tuple[Send, Future[None]]]"
 
     sending = False  # Tornado's own finish() or flush() runs
@@ -126,11 +130,12 @@ class ReplyMixin(_Base):
             except Exception as exc:
                 self._ext_fail(self._ext_named(exc))
                 if state.failure is not None:
-                    raise
+                    raise state.failure from None
                 return _done()  # the error page has taken its place
             if pending is None:
                 return self._ext_send_now(send)
             state.queue = deque()
+            state.sender = asyncio.current_task()
             state.task = asyncio.ensure_future(self._ext_deliver(pending))
         queued: Future[None] = Future()
         state.queue.append((send, queued))
@@ -171,8 +176,10 @@ class ReplyMixin(_Base):
         self._ext_fail(exc)
 
     def _ext_named(self, exc: BaseException) -> BaseException:
-        """Note in ``exc`` which response hook raised it, for the log."""
+        """Return why a step failed, with a note for the log of which response hook it was."""
         state = self._ext
+        if isinstance(exc, Finish):
+            exc = RuntimeError("a response hook must not raise Finish: the response is finishing")
         return exc if state.asked == ALL or state.step is None else named(exc, state.step)
 
     def _ext_send_now(self, send: Send) -> "Future[None]":
@@ -248,19 +255,31 @@ class ReplyMixin(_Base):
         return sent
 
     def _ext_refuse_hooks(self) -> None:
-        if self._ext.stepping or self._ext_is_own_task():
+        state, current = self._ext, asyncio.current_task()
+        in_hook = state.task is not None and (
+            current is state.task or (current is None and state.sender is not None)
+        )
+        if state.stepping or in_hook:
             raise RuntimeError("a response hook may write(), but not flush() or finish()")
 
     def write(self, chunk: str | bytes | dict[str, Any]) -> None:
-        """Write to the response. After ``finish()``, response hooks alone may."""
-        state = self._ext
-        if state.finishing and not state.stepping and not self._ext_is_own_task():
-            raise RuntimeError("Cannot write() after finish()")
-        super().write(chunk)
+        """Write to the response, as Tornado does. After ``finish()``, response hooks still may.
 
-    def _ext_is_own_task(self) -> bool:
-        task = self._ext.task
-        return task is not None and asyncio.current_task() is task
+        What they write is dropped where the response has no body.
+        """
+        state = self._ext
+        if state.bodiless:
+            return
+        if state.stepping or state.task is not None:
+            current = asyncio.current_task()
+            # A @gen.coroutine goes on outside of any task, and may be a hook's.
+            if state.stepping or current is None or current is not state.sender:
+                if self.get_status() in BODILESS:
+                    return
+                self.clear_header("Content-Length")  # of the body without it
+            elif state.finishing:
+                raise RuntimeError("Cannot write() after finish()")
+        super().write(chunk)
 
     def detach(self) -> IOStream:
         """Take the stream out of HTTP, as Tornado does: nothing is left to finish."""

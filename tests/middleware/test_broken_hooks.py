@@ -2,13 +2,17 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from tornado.web import Finish, RequestHandler
 
-from tests.middleware.endings.chain import names
+from tests.middleware.endings import handlers
+from tests.middleware.endings.chain import KINDS, names
 from tests.middleware.endings.drive import drive
 from tests.middleware.endings.ending import Ending, error_page
-from tests.middleware.endings.table import every_ending, raises
+from tests.middleware.endings.table import STATIC, every_ending, finishes, raises
+from tornado_ext.middleware import StaticHandler
 
 
 def broken(hook: str) -> pytest.MarkDecorator:
@@ -68,3 +72,49 @@ async def test_broken_finish_hook_changes_nothing(ending: Ending, kind: str) -> 
     status = ending.finish_status or ending.status
     assert facts.trace[-3:] == names("CBA", f"finish {status}")
     assert facts.status == ending.status
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "handler", [handlers.Returns, handlers.FailsAfterFinish, handlers.BodyWith204]
+)
+async def test_response_hook_that_raises_finish_is_a_500(
+    handler: type[RequestHandler], kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ending = Ending("", handler, 500, b_does={"response": raises(Finish)})
+    facts = await drive(ending, kind)
+    assert (facts.status, facts.body) == (500, error_page(500).format(""))
+    assert "must not raise Finish" in caplog.text
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("kind", KINDS)
+async def test_response_hook_that_raises_finish_ends_a_handshake_with_a_500(kind: str) -> None:
+    ending = Ending("", handlers.Socket, b_does={"response": raises(Finish)})
+    assert (await drive(ending, kind)).status == 500
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("kind", KINDS)
+async def test_exception_hook_that_raises_finish_has_handled_the_error(kind: str) -> None:
+    ending = Ending("", handlers.RaisesHTTPError, b_does={"exception": raises(Finish, "handled")})
+    facts = await drive(ending, kind)
+    assert facts.body == "handled"
+    assert "A exception" not in facts.trace
+
+
+@pytest.mark.gen_test
+async def test_exception_hook_that_raises_finish_before_prepare_has_handled_the_error() -> None:
+    handled = {"exception": raises(Finish, "handled")}
+    facts = await drive(Ending("", method="BREW", b_does=handled), "def")
+    assert facts.body == "handled"
+    assert "A exception" not in facts.trace
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("does", [finishes, raises(Finish)])
+async def test_request_hook_answers_in_place_of_a_static_file(does: Any, kind: str) -> None:
+    ending = Ending("", StaticHandler, b_does={"request": does}, **STATIC)
+    assert (await drive(ending, kind)).status == 200

@@ -330,6 +330,56 @@ async def test_prepare_without_super_is_an_error_that_says_so(
     assert "has not awaited super().prepare()" in caplog.text
 
 
+async def prepare_after_ours(self: Handler) -> None:
+    await Handler.prepare(self)
+    self.settings["log"].append("prepare")
+
+
+@pytest.mark.gen_test
+async def test_prepare_that_is_set_in_a_class_later_is_done_before_the_verb(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Late(Handler):
+        pass
+
+    Late.prepare = prepare_after_ours  # type: ignore[assignment,method-assign]
+    add(app, "/", [Tracing("a")], [], Late)
+    assert (await get("/")).body == b"hello"
+    assert log == ["a request", "prepare", "verb", "a response", "a finish 200"]
+
+
+class Plain:
+    """A mixin that knows nothing of ours."""
+
+    settings: dict[str, Any]
+
+    async def prepare(self) -> None:
+        await super().prepare()  # type: ignore[misc]
+        self.settings["log"].append("plain")
+
+
+@pytest.mark.gen_test
+async def test_every_prepare_of_the_bases_is_done_before_the_verb(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Base(Plain, Handler):
+        async def prepare(self) -> None:
+            await super().prepare()
+            self.settings["log"].append("base")
+
+    class Between(Plain):
+        async def prepare(self) -> None:
+            await super().prepare()
+            self.settings["log"].append("between")
+
+    class Derived(Between, Base):
+        pass
+
+    add(app, "/", [Tracing("a")], [], Derived)
+    await get("/")
+    assert log[:5] == ["a request", "plain", "base", "between", "verb"]
+
+
 class Helping(Middleware):
     def process_body(self) -> None:
         """A helper of one's own, whatever it is called."""

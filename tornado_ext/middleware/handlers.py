@@ -25,3 +25,9 @@ class NotFoundHandler(MiddlewareMixin, RequestHandler):
 
 class StaticHandler(MiddlewareMixin, StaticFileHandler):
     """Serve static files: ``Application(..., static_handler_class=StaticHandler)``."""
+
+    absolute_path: str | None = None
+
+    def compute_etag(self) -> str | None:
+        """Return the version of the file; none where a hook answered before it was looked up."""
+        return None if self.absolute_path is None else super().compute_etag()

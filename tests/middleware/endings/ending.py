@@ -10,10 +10,6 @@ from tornado.web import RequestHandler
 from tests.middleware.endings import handlers
 from tests.middleware.endings.chain import names
 
-# How it fails that response hooks write.
-ANSWERED_500 = "500"
-CUT_OFF = "no reply"
-
 
 @dataclass(frozen=True)
 class Ending:
@@ -27,8 +23,7 @@ class Ending:
 
     # What is true of it.
     status: int | None = 200  # that the client gets; None: it has left
-    body: str = "hello{}"  # {} is where what response hooks write goes
-    write_fails: str = ""  # how, when response hooks write; empty: they add to the body
+    body: str = "hello{}"  # {} is where what response hooks write goes; without, it is dropped
     request: str = "ABC"
     exception: str = ""
     response: str = "CBA"

@@ -64,11 +64,11 @@ def headers(ending: Ending) -> str:
 
 
 def written(ending: Ending) -> str:
-    if not ending.headers_arrived or ending.write_fails:
-        return ending.write_fails or "-"
+    if not ending.headers_arrived:
+        return "-"
     before, placed, after = ending.body.partition("{}")
     if not placed:
-        return "no body"
+        return "dropped" if before else "no body"
     return "in the middle" if before and after else "at the start" if after else "at the end"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
+from tornado.wsgi import WSGIContainer
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CPUS = os.sched_getaffinity(0)
@@ -61,11 +62,21 @@ def away_from_servers() -> Iterator[None]:
         os.sched_setaffinity(0, CPUS)
 
 
-async def serve(application: Application) -> None:
+async def serve(application: Application | WSGIContainer) -> None:
     """Print a free port and serve on it, until standard input ends."""
+    HTTPServer(application).add_sockets([listen()])
+    await until_stdin_ends()
+
+
+def listen() -> socket.socket:
+    """Print a free port and return a socket that listens on it."""
     (listening,) = bind_sockets(0, "127.0.0.1")
-    HTTPServer(application).add_sockets([listening])
     print(listening.getsockname()[1], flush=True)
+    return listening
+
+
+async def until_stdin_ends() -> None:
+    """Return when who started this process wants it to end."""
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 

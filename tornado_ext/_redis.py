@@ -3,8 +3,7 @@
 import asyncio
 import inspect
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
@@ -57,7 +56,6 @@ class RedisServer:
         self._errors = require("redis.exceptions", "redis")
         self._target = target
         self._loops: dict[asyncio.AbstractEventLoop, SharedConnection] = {}
-        self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
         self._timeouts = TOTAL_TIMEOUT, CONNECT_TIMEOUT
         self._pool: ConnectionPool  # never used as one: it knows how to make a connection
         if isinstance(target, str):
@@ -105,11 +103,8 @@ class RedisServer:
 
         A client of the caller's own is left open.
         """
-        loop = asyncio.get_running_loop()
-        if (shared := self._loops.pop(loop, None)) is not None:
+        if (shared := self._loops.pop(asyncio.get_running_loop(), None)) is not None:
             await shared.close()
-        if (client := self._clients.pop(loop, None)) is not None:
-            await client.aclose()
 
     def _shared(self) -> SharedConnection:
         loop = asyncio.get_running_loop()
@@ -135,52 +130,6 @@ class RedisServer:
             raise TimeoutError(str(exc)) from exc
         except (self._errors.RedisError, self._errors.RedisClusterException) as exc:
             raise ConnectionError(str(exc)) from exc
-
-    @property
-    def client(self) -> "Redis":
-        """The client of the running event loop: a client must not be used in another."""
-        if not isinstance(self._target, str):
-            return self._target
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            for ended in [other for other in self._clients if other.is_closed()]:
-                del self._clients[ended]
-            client = self._clients[loop] = _connect(self._target)
-        return client
-
-    @asynccontextmanager
-    async def answering(self) -> AsyncIterator["Redis"]:
-        """Lend the client for commands that take `TOTAL_TIMEOUT` seconds at most.
-
-        :raises TimeoutError: when they take longer.
-        """
-        async with patience(TOTAL_TIMEOUT):
-            yield self.client
-
-    async def forget_idle(self) -> None:
-        """Close connections that nobody uses: after one was lost, the others may be too."""
-        if isinstance(self._target, str):
-            await self.client.connection_pool.disconnect(inuse_connections=False)
-
-
-def _connect(url: str) -> "Redis":
-    from redis.asyncio import BlockingConnectionPool, Redis
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=32,
-        timeout=None,
-        decode_responses=True,
-        # `RedisServer.answering` bounds the wait, and a busy loop does not cut it short.
-        socket_connect_timeout=None,
-        socket_timeout=None,
-        # With its own retries redis-py 8.1 waits four seconds for a server that refuses.
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)
 
 
 @lru_cache

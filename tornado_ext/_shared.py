@@ -66,13 +66,12 @@ class SharedConnection:
         self._refusal: Exception | None = None  # why the last attempt to connect failed
         self._retry_at = 0.0  # loop time
 
-    async def ask(self, *args: str | bytes | int | float) -> Any:
-        """Return the reply to a command.
+    def ask(self, *args: str | bytes | int | float) -> "asyncio.Future[Any]":
+        """Return the future of the reply to a command.
 
-        :raises TimeoutError: if none came in time. The command may have been carried out.
-        :raises ConnectionLost: likewise.
-        :raises ConnectionError: if the command was not sent, or Redis is not ready for any.
-        :raises redis.exceptions.ResponseError: if Redis answered with an error.
+        It, or this, raises TimeoutError if none came in time, and `ConnectionLost`: the command
+        may have been carried out then; ConnectionError if it was not sent, or Redis is not ready
+        for any; and redis.exceptions.ResponseError if Redis answered with an error.
         """
         packed = self._pack(args)  # here, so that what can't be packed is its caller's error alone
         line = self.line or self._open()
@@ -80,10 +79,10 @@ class SharedConnection:
             raise TooManyCommands(f"{IN_FLIGHT} commands wait for their replies")
         if self._timer is None:
             self._timer = self._loop.call_later(self.timeout / WAITS, self._tick)
-        reply = self._loop.create_future()
+        reply: asyncio.Future[Any] = self._loop.create_future()
         self.unsent.append(Command(packed, args[0] in READS, self._ticks + WAITS, reply))
         self.asked.set()
-        return await reply
+        return reply
 
     async def close(self) -> None:
         """Wait for the replies that are due, then close the connection."""

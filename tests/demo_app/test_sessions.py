@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
+from demo_app import sessions
 from demo_app.sessions import SQLiteStore
-from tornado_ext.sessions import Change, Record, StoreUnavailable
+from tornado_ext.sessions import Change, Limits, Record, SessionTooLarge, StoreUnavailable
 from tornado_ext.testing.store_suite import StoreSuite
 
 RECORD = Record({"a": "1"}, 1.5, 2.5, "7")
@@ -34,6 +35,26 @@ async def test_sessions_outlive_the_process(store: SQLiteStore, tmp_path: Path) 
     again = SQLiteStore(tmp_path / "sessions.db")
     assert await again.load("key") == RECORD
     await again.close()
+
+
+@pytest.mark.gen_test
+async def test_what_is_acknowledged_is_on_the_disk(store: SQLiteStore) -> None:
+    assert await store._file.fetch("PRAGMA journal_mode") == [("wal",)]
+    assert await store._file.fetch("PRAGMA synchronous") == [(2,)]  # FULL: synced at each commit
+
+
+@pytest.mark.gen_test
+async def test_limits_are_an_argument(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "small.db", Limits(max_bytes=10, max_keys=2))
+    await store.create("key", Record({"a": "1", "b": "2"}), 60)
+    for texts in ({"c": "3"}, {"a": "1" * 9}):
+        with pytest.raises(SessionTooLarge, match="2 keys and 10 bytes"):
+            await store.save("key", Change(texts, (), 0.0, 60))
+    await store.close()
+
+
+def test_example_is_short() -> None:
+    assert len(Path(sessions.__file__).read_text().splitlines()) < 100
 
 
 @pytest.mark.gen_test

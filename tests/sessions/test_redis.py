@@ -1,17 +1,27 @@
 """RedisStore on a real Redis, and what becomes of it when that one is gone."""
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+import redis
 import redis.asyncio
 from tornado.ioloop import IOLoop
 
+from tests.examples import DOCS
 from tornado_ext._redis import TOTAL_TIMEOUT
 from tornado_ext.errors import ConfigurationError
-from tornado_ext.sessions import Change, Record, SessionCorrupt, StoreTimeout, StoreUnavailable
+from tornado_ext.sessions import (
+    Change,
+    Record,
+    SessionCorrupt,
+    SessionTooLarge,
+    StoreTimeout,
+    StoreUnavailable,
+)
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.testing import RedisServer
 from tornado_ext.testing.store_suite import TTL, StoreSuite
@@ -40,6 +50,19 @@ class TestRedisStoreOnAClient(StoreSuite):
         io_loop.run_sync(client.aclose)
 
 
+class TestRedisStoreOfAnAclUser(StoreSuite):
+    @pytest.fixture
+    def store(self, io_loop: IOLoop, redis_url: str) -> Iterator[RedisStore]:
+        (rule,) = re.findall(r"ACL SETUSER (.*)", (DOCS / "sessions.md").read_text())
+        with redis.Redis.from_url(redis_url) as admin:
+            admin.execute_command("ACL", "SETUSER", *rule.split())
+            url = redis_url.replace("redis://", "redis://shop:secret@")
+            store = RedisStore(url, key_prefix="shop:")
+            yield store
+            io_loop.run_sync(store.close)
+            admin.execute_command("ACL", "DELUSER", "shop")
+
+
 @pytest.mark.gen_test
 async def test_keys_have_the_prefix(redis_url: str) -> None:
     store = RedisStore(redis_url, key_prefix="app:")
@@ -47,6 +70,16 @@ async def test_keys_have_the_prefix(redis_url: str) -> None:
     async with redis.asyncio.Redis.from_url(redis_url, decode_responses=True) as client:
         assert await client.keys() == ["app:session:key"]
         assert 0 < await client.pttl("app:session:key") <= TTL * 1000
+    await store.close()
+
+
+@pytest.mark.gen_test
+async def test_limits_are_arguments(redis_url: str) -> None:
+    store = RedisStore(redis_url, max_bytes=10, max_keys=2)
+    await store.create("key", Record({"a": "1", "b": "2"}), TTL)
+    for texts in ({"c": "3"}, {"a": "1" * 9}):
+        with pytest.raises(SessionTooLarge, match="2 keys and 10 bytes"):
+            await store.save("key", Change(texts, (), 0.0, TTL))
     await store.close()
 
 

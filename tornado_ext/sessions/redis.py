@@ -65,11 +65,6 @@ class RedisStore(SessionStore):
         self._prefix = key_prefix
         self._limits = Limits(max_bytes, max_keys)
 
-    @property
-    def address(self) -> str:
-        """Where the server is, without its password."""
-        return self._server.name
-
     async def load(self, key: str) -> Record | None:
         """Ask for the whole hash."""
         return _record(await self._command("HGETALL", "session", key))

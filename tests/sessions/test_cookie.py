@@ -10,6 +10,7 @@ from tornado.web import Application
 
 from tests.sessions.acting import Do, put, show, shown
 from tornado_ext.errors import ConfigurationError
+from tornado_ext.sessions import MemoryStore, Record, StoreUnavailable
 from tornado_ext.sessions.cookie import SessionCookie
 from tornado_ext.testing import Client
 
@@ -88,6 +89,33 @@ async def test_cookie_is_sent_only_when_an_id_was_made_or_ended(do: Do) -> None:
     assert "Set-Cookie" in (await do(put(a=1))).headers
     assert "Set-Cookie" not in (await do(put(a=2))).headers
     assert "Set-Cookie" not in (await do(show)).headers
+
+
+class Unending(MemoryStore):
+    """Can't end the record whose place another takes."""
+
+    async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
+        if replaced_for:
+            raise StoreUnavailable("away")
+        return await super().delete(key)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("partitioned", [True, False])
+async def test_new_id_is_sent_with_the_error_page_if_the_old_one_may_have_ended(
+    do: Do, app: Application, partitioned: bool
+) -> None:
+    app.settings.update(
+        session_store=Unending(),
+        session_cookie_kwargs={"secure": True, "partitioned": partitioned},
+    )
+    made = (await do(put(a=1))).headers["Set-Cookie"].partition(";")[0]
+    reply = await do(lambda h: h.session.regenerate(), headers={"Cookie": made})
+    assert reply.code == 503
+    (sent,) = reply.headers.get_list("Set-Cookie")
+    assert sent.partition(";")[0] != made
+    assert ("Partitioned" in attributes(sent)) is partitioned
+    assert (reply.headers["Vary"], reply.headers["Cache-Control"]) == ("Cookie", "private")
 
 
 # What is read.

@@ -619,6 +619,44 @@ async def test_corrupt_record_is_logged_and_the_request_anonymous(
     assert len(store) == 1
 
 
+async def held_by_others(handler: Act) -> None:
+    await handler.settings["session_store"].lease(handler.session.key, 60)
+    async with handler.session.exclusive(wait=0.01):
+        pytest.fail("it is held")
+
+
+async def too_slow(handler: Act) -> None:
+    async with handler.session.exclusive(lease=0.01) as session:
+        session["a"] = 2
+        await asyncio.sleep(0.03)
+
+
+async def login_inside(handler: Act) -> None:
+    async with handler.session.exclusive() as session:
+        session["a"] = 2
+        session.login(8)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("action", "status", "retry_after"),
+    [
+        (held_by_others, 503, "1"),
+        (too_slow, 409, None),
+        (login_inside, 500, None),
+        (put(b="x" * 65536), 413, None),
+    ],
+)
+async def test_error_has_its_status_and_nothing_is_stored(
+    do: Do, action: Action, status: int, retry_after: str | None
+) -> None:
+    await do(put(a=1))
+    reply = await do(action)
+    assert (reply.code, reply.headers.get("Retry-After")) == (status, retry_after)
+    assert "Set-Cookie" not in reply.headers
+    assert await shown(do) == {"user": None, "a": 1}
+
+
 # Settings and misuse.
 
 

@@ -53,6 +53,12 @@ class Case:
         return False, message.code
 
 
+def field(source: str) -> Field[Any]:
+    """Return the field that a line of Python makes."""
+    made: Field[Any] = eval(source, {**vars(forms), **globals()})
+    return made
+
+
 def make(field: Field[Any], sent: object) -> Form:
     """Return a form of one field ``x`` to which ``sent`` was sent."""
     form = type("OneField", (Form,), {"x": field})

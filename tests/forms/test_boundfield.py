@@ -216,7 +216,7 @@ async def test_what_was_sent_is_kept_after_an_error() -> None:
 
 
 def test_what_cannot_be_written_can_be_shown_by_a_template_too() -> None:
-    assert bind(StringField(), "a\ud800\0b").value == "a\ufffd\ufffdb"
+    assert bind(StringField(), "a\ud800\0b").value == "a\ufffdb"
 
 
 def test_a_repeated_value_shows_the_first() -> None:

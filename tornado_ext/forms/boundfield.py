@@ -61,7 +61,7 @@ class BoundField:
         U+FFFD stands for what HTML or UTF-8 can't hold.
         """
         shown = self._form.shown_values(self._key)
-        return [writable(self.field.to_text(value)) for value in shown]
+        return [writable(self.field.to_text(value)[: self.field.longest]) for value in shown]
 
     @property
     def value(self) -> str:

@@ -107,6 +107,11 @@ class Field(Generic[T]):
         return ()
 
     @property
+    def longest(self) -> int:
+        """Return how much of a text is looked at, or shown again, in characters."""
+        return MAX_TEXT
+
+    @property
     def options(self) -> Sequence[tuple[str, str]]:
         """Return (text, label) pairs for a widget that offers a choice."""
         return ()
@@ -127,8 +132,12 @@ class StringField(Field[str]):
     pattern: str | re.Pattern[str] | None = None
     strip: bool = True
 
+    @property
+    def longest(self) -> int:
+        return max(MAX_TEXT, self.max_length or 0)
+
     def from_text(self, text: str) -> str:
-        if len(text) > MAX_TEXT and len(text) > (self.max_length or 0):
+        if len(text) > self.longest:
             raise ValidationError(code="max_length", params={"limit": self.max_length or MAX_TEXT})
         # Before strip, or a trailing newline would pass.
         if not text.isprintable() and _CONTROL.search(text):

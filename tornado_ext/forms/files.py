@@ -21,7 +21,7 @@ _MAX_EXTENSION: Final = 16  # characters that are kept when a name is cut
 
 # What a path, a shell or Windows reads something into, what can't be written, what can't be seen.
 _UNSAFE = re.compile(
-    '[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"|?*\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]'
+    '[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"|?*\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+'
 )
 
 

@@ -15,7 +15,7 @@ from tornado_ext.errors import ConfigurationError
 Attr: TypeAlias = str | int | bool | None
 Attrs: TypeAlias = Mapping[str, Attr]
 
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]+")
 _ATTRIBUTE = re.compile(r"[A-Za-z_:@][A-Za-z0-9_:.@-]*")
 
 # What follows from a field's name, widget, arguments and value, and would break if it differed.
@@ -23,7 +23,7 @@ _RESERVED = frozenset({"name", "type", "value", "checked", "disabled", "aria-inv
 
 
 def writable(text: str) -> str:
-    """Put U+FFFD in place of what HTML or UTF-8 can't hold."""
+    """Put one U+FFFD in place of any length of what HTML or UTF-8 can't hold."""
     return text if text.isprintable() else _UNWRITABLE.sub("\ufffd", text)
 
 

@@ -24,7 +24,7 @@ MAX_INTEGER: Final = 2**63 - 1  # what every database can hold
 MAX_DIGITS: Final = 28  # of a Decimal, before and after the point; what Python's arithmetic keeps
 _LONGEST: Final = 64  # characters; nothing here needs more, and int() of thousands is slow
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,4})?")
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
 

@@ -1,14 +1,23 @@
 """The database in a handler."""
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
 from tornado.web import Application
 
 from tornado_ext._lifecycle import LifecycleMixin
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.mysql.database import Database
+from tornado_ext.mysql.drivers import DriverConnection, Limit
+from tornado_ext.mysql.errors import ProgrammingError
+from tornado_ext.mysql.queries import Connection, Queries
 
 
 class DatabaseMixin(LifecycleMixin):
     """Give a handler the database of ``Application(routes, database=Database(url))``."""
+
+    _ext_transaction: "RequestTransaction | None" = None
 
     @classmethod
     def _ext_check(cls, application: Application) -> None:
@@ -19,6 +28,94 @@ class DatabaseMixin(LifecycleMixin):
     def db(self) -> Database:
         """The ``database`` setting; raises `ConfigurationError` if it is none."""
         return _database(self.application)
+
+    @property
+    def tx(self) -> Queries:
+        """The request's transaction, begun by its first statement.
+
+        Committed before the first byte of the response leaves; rolled back if its status is 400 or
+        more. If the commit fails, the client gets an error page.
+        """
+        if self._ext_transaction is None:
+            if self._ext.sent or self._ext.ended:
+                raise _over()
+            self._ext_transaction = RequestTransaction(self.db)
+        return self._ext_transaction
+
+    def _ext_end_transaction(self) -> Awaitable[None] | None:
+        if self._ext_transaction is None:
+            return None
+        return self._ext_transaction.end(commit=self.get_status() < 400)
+
+    def _ext_end(self) -> None:
+        super()._ext_end()
+        if self._ext_transaction is not None and not self._ext_transaction.over:
+            # The client left while it sent the body: there is no response.
+            task = asyncio.ensure_future(self._ext_transaction.end(commit=False))
+            task.add_done_callback(asyncio.Task.result)
+
+
+class RequestTransaction(Queries):
+    """A transaction that its first statement begins, and that the lifecycle ends."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database._options)
+        self.over: bool = False
+        self._database = database
+        self._block: AbstractAsyncContextManager[Connection] | None = None
+        self._connection: Connection | None = None
+
+    async def end(self, *, commit: bool) -> None:
+        """Commit or roll back; do nothing if there was no statement."""
+        self.over = True
+        block, self._block = self._block, None
+        if block is None or self._connection is None:
+            return
+        if commit:
+            await block.__aexit__(None, None, None)
+        else:
+            await block.__aexit__(_ErrorResponse, _ErrorResponse(), None)
+
+    async def _begun(self, limit: Limit) -> Connection:
+        self._check()
+        if self._connection is None:
+            if self._block is not None:
+                raise ProgrammingError("another task is beginning the request's transaction")
+            self._block = block = self._database._transaction(limit)
+            try:
+                self._connection = await block.__aenter__()
+                self._block = block
+                self._check()  # a task may outlive its request
+            except BaseException:
+                await self.end(commit=False)
+                raise
+        return self._connection
+
+    def _check(self) -> None:
+        if self.over:
+            raise _over()
+
+    @asynccontextmanager
+    async def _driver(self, limit: Limit) -> AsyncIterator[DriverConnection]:
+        connection = await self._begun(limit)
+        async with connection._driver(limit) as driver:
+            yield driver
+
+    @asynccontextmanager
+    async def _transaction(
+        self, limit: Limit, isolation: str | None = None, read_only: bool = False
+    ) -> AsyncIterator[Connection]:
+        connection = await self._begun(limit)
+        async with connection._transaction(limit, isolation, read_only):
+            yield connection
+
+
+class _ErrorResponse(Exception):
+    """Rolls back."""
+
+
+def _over() -> ProgrammingError:
+    return ProgrammingError("the response has begun, and self.tx ended before: use self.db")
 
 
 def _database(application: Application) -> Database:

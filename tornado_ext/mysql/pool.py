@@ -56,8 +56,8 @@ class Slot:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection that may be lent again."""
-        return self._connection is not None and self._connection.usable
+        """Whether there is a connection."""
+        return self._connection is not None and not self._connection.closed
 
     async def connect(self, deadline: float) -> DriverConnection:
         """Return a connection that lives, a new one if need be.

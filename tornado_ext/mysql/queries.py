@@ -4,7 +4,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
 from tornado_ext.errors import ConfigurationError
@@ -63,7 +63,7 @@ class Queries(ABC):
     async def iterate(
         self, sql: str, /, *parameters: object, timeout: Seconds = None, **named: object
     ) -> AsyncIterator[Row]:
-        """Yield the rows as the server sends them, which must wait for the block.
+        """Yield the rows as the server sends them, which waits until they are taken.
 
         ``timeout`` is for each wait, not for all of it. The connection is busy until the end, and
         closed if the end is not reached: ``break`` ends a transaction, too.
@@ -71,9 +71,12 @@ class Queries(ABC):
         with _naming(sql):
             statement = render(sql, parameters, named)
             limit = self._limit(timeout)
-            async with self._driver(limit) as driver:
-                async for some in driver.stream(statement, limit):
-                    for row in _rows(some):
+            async with (
+                self._driver(limit) as driver,
+                aclosing(driver.stream(statement, limit)) as results,
+            ):
+                async for result in results:
+                    for row in _rows(result):
                         yield row
 
     async def executemany(

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from math import ceil
 from typing import Any, ClassVar, NamedTuple, Self
@@ -111,7 +111,7 @@ class DriverConnection(ABC):
                 await self._limit(limit.seconds)
                 return await self._ask(sql)
 
-    async def stream(self, sql: bytes, limit: Limit) -> AsyncIterator[Result]:
+    async def stream(self, sql: bytes, limit: Limit) -> AsyncGenerator[Result, None]:
         """Send a statement and yield its rows as they come, some at a time.
 
         The connection is closed if they are not read to the end.

@@ -9,6 +9,7 @@ from tornado.ioloop import IOLoop
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions import Change, Record, StoreUnavailable
+from tornado_ext.sessions import redis as module
 from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
@@ -95,6 +96,21 @@ async def test_revoke_ends_what_it_can_reach_and_the_rest_when_it_is_called_agai
     assert await store.revoke_user("7") == sum(store.owner(key) == away for key in KEYS)
     assert [key for key in KEYS if await store.load(key)] == []
     assert await store.sessions_of("7") == []
+
+
+@pytest.mark.gen_test
+async def test_login_needs_no_shard_but_its_own_and_that_of_the_index(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", 0.001)
+    away = next(name for name in shards if name != store.owner(key_of("7")))
+    for key in KEYS:
+        await store.create(key, Record(user_id="7"), TTL)
+    shards[away].kill()
+    for key in (f"new{number}" for number in range(20)):
+        if store.owner(key) != away:
+            await store.create(key, Record(user_id="7"), TTL)
+            assert await store.load(key) is not None
 
 
 @pytest.mark.parametrize(

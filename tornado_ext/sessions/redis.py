@@ -145,7 +145,7 @@ class RedisStore(SessionStore):
         settled = await self._script(
             scripts.ENTER, "user", user, key, _milliseconds(lifetime), _milliseconds(SETTLED)
         )
-        if settled:
+        with suppress(StoreUnavailable):  # then they leave at a later login
             await self._bury(user, settled, scripts.MISSING)
 
     async def _bury(self, user: str, keys: Sequence[str], which: str) -> int:

@@ -288,6 +288,21 @@ async def test_failed_save_is_offered_to_every_exception_hook(
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("hook", ["process_request", "process_response", "process_exception"])
+async def test_hook_that_raises_is_named_in_the_log(
+    app: Application, get: Fetch, caplog: pytest.LogCaptureFixture, hook: str
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    fail.__name__ = hook
+    broken = type("Broken", (Middleware,), {hook: fail})()
+    add(app, "/", [broken], [], Failing if hook == "process_exception" else Handler)
+    assert (await get("/")).code == 500
+    assert f"raised in {type(broken).__qualname__}.{hook}" in caplog.text
+
+
+@pytest.mark.gen_test
 async def test_finish_hook_that_raises_is_logged_and_the_others_run(
     app: Application, get: Fetch, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:

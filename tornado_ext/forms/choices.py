@@ -117,18 +117,18 @@ class ChoicesField(Field[V], Generic[V, C]):
         return tuple((html.writable(html.to_text(value)), label) for value, label in self._known)
 
 
-class ChoiceField(ChoicesField[C | None, C]):
+class ChoiceField(ChoicesField[C, C]):
     """Take one of ``choices``; code ``choice``.
 
     A choice whose value is "" means that nothing is chosen; if there is none, ``empty_label``
     makes one. ``widget=Radios()`` shows them all.
     """
 
-    def from_text(self, text: str) -> C | None:
-        return self.choice(text) if text else None
+    def from_text(self, text: str) -> C:
+        return self.choice(text) if text else cast(C, self.empty)
 
-    def from_json(self, value: object) -> C | None:
-        return None if value == "" else self.json_choice(value)
+    def from_json(self, value: object) -> C:
+        return cast(C, self.empty) if value == "" else self.json_choice(value)
 
     @cached_property
     def options(self) -> Sequence[tuple[str, str]]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
-from typing import Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast, dataclass_transform
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms import html, widgets
@@ -42,7 +42,7 @@ class Field(Generic[T]):
     Raises `ConfigurationError` for arguments that can't be right.
     """
 
-    empty: ClassVar[object] = None  # the value when nothing was sent
+    empty: ClassVar[object] = None  # the value when nothing was sent; a T is promised otherwise
     kind_attrs: ClassVar[Attrs] = {}  # that follow from the kind
     many: ClassVar[bool] = False  # several values may be sent under the name
     is_file: ClassVar[bool] = False
@@ -73,7 +73,7 @@ class Field(Generic[T]):
         """Return the value that was sent under ``name``, or `empty`. Raises `ValidationError`."""
         sent = submission.value(name)
         if sent is None:
-            return self.empty  # type: ignore[return-value]  # each kind has one of its own type
+            return cast(T, self.empty)
         if isinstance(sent, str) and not submission.typed:
             return self.from_text(sent)
         return self.from_json(sent)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from tornado.httputil import HTTPFile
 
@@ -135,14 +135,14 @@ class UploadField(Field[T]):
         )
 
 
-class FileField(UploadField[UploadedFile | None]):
+class FileField(UploadField[UploadedFile]):
     """Take one file."""
 
-    def read(self, submission: Submission, name: str) -> UploadedFile | None:
+    def read(self, submission: Submission, name: str) -> UploadedFile:
         files = self.files(submission, name)
         if len(files) > 1:
             raise ValidationError(code="repeated")
-        return files[0] if files else None
+        return files[0] if files else cast(UploadedFile, self.empty)
 
     def own_rules(self) -> Iterable[Validator[Any]]:
         yield FileLimits(self.max_size, self.extensions, self.content_types)

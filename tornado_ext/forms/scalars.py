@@ -51,7 +51,7 @@ class ScalarField(Field[T]):
     def from_text(self, text: str) -> T:
         text = text.strip()
         if not text:
-            return self.empty  # type: ignore[return-value]  # None, or "" where T is str
+            return cast(T, self.empty)
         if not self.syntax.fullmatch(text[:_LONGEST]):
             raise ValidationError(code=self.code)
         if len(text) > _LONGEST:

@@ -25,8 +25,9 @@ INVALID = {
     "repeat": "", "age": "4x", "plan": "gold",
 }  # fmt: skip
 
-settings.configure(USE_I18N=False)
-django.setup()
+if not settings.configured:
+    settings.configure(USE_I18N=False)
+    django.setup()
 
 
 class Ours(forms.Form):

@@ -112,8 +112,8 @@ async def test_bytes_without_a_name_are_no_file(send: Sender) -> None:
 
 @pytest.mark.gen_test
 async def test_an_empty_file_is_named(send: Sender) -> None:
-    errors = (await send(part("photo", "a.png", b"")))[1]
-    assert errors["photo"] == [{"message": "a.png is empty.", "code": "empty_file"}]
+    errors = (await send(part("photo", "{limit}.png", b"")))[1]
+    assert errors["photo"] == [{"message": "{limit}.png is empty.", "code": "empty_file"}]
 
 
 @pytest.mark.gen_test

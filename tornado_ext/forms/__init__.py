@@ -15,8 +15,8 @@ from tornado_ext.forms.fields import (
     URLField,
 )
 from tornado_ext.forms.files import FileField, MultipleFileField, UploadedFile
-from tornado_ext.forms.form import Form, xsrf_html
-from tornado_ext.forms.html import to_html
+from tornado_ext.forms.form import Form
+from tornado_ext.forms.html import to_html, xsrf_html
 from tornado_ext.forms.messages import (
     TRANSLATIONS,
     ChoicesNotLoaded,

@@ -88,14 +88,18 @@ class FileLimits:
             raise ValidationError(code="total_size", params={"limit": _readable(self.max_total)})
 
     def _check(self, file: UploadedFile) -> None:
-        params = {"name": file.name, "limit": _readable(self.max_size)}
+        params: dict[str, object] = {"limit": _readable(self.max_size)}
         if not file.size:
-            raise ValidationError(code="empty_file", params=params)
-        if file.size > self.max_size:
-            raise ValidationError(code="file_size", params=params)
-        if not self._is_allowed(file):
+            code = "empty_file"
+        elif file.size > self.max_size:
+            code = "file_size"
+        elif not self._is_allowed(file):
+            code = "file_type"
             params["allowed"] = ", ".join((*self.extensions, *self.content_types))
-            raise ValidationError(code="file_type", params=params)
+        else:
+            return
+        # The name comes last: there may be braces in it.
+        raise ValidationError(code=code, params={**params, "name": file.name})
 
     def _is_allowed(self, file: UploadedFile) -> bool:
         kind = file.content_type.partition(";")[0].strip().lower()

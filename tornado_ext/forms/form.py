@@ -1,7 +1,7 @@
 """Forms: fields under names, the values that were sent to them, and what is wrong with these."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final, Self
 
@@ -14,7 +14,7 @@ from tornado_ext.forms.choices import ChoicesField
 from tornado_ext.forms.declaration import NAME, Declaration, Definition
 from tornado_ext.forms.drawing import CLASSES, drawings, errors_to_html
 from tornado_ext.forms.fields import Field
-from tornado_ext.forms.html import Attrs, element, to_html
+from tornado_ext.forms.html import Attrs, element, to_html, xsrf_html
 from tornado_ext.forms.messages import (
     ChoicesNotLoaded,
     FormErrors,
@@ -22,7 +22,14 @@ from tornado_ext.forms.messages import (
     ValidationError,
 )
 from tornado_ext.forms.submission import Submission, from_json, from_request
-from tornado_ext.forms.validation import Steps, Validation, expect_nothing, run_all, settle
+from tornado_ext.forms.validation import (
+    Steps,
+    Validation,
+    expect_nothing,
+    put_in_order,
+    run_all,
+    settle,
+)
 
 MAX_SHOWN_NAME: Final = 100  # characters of a name that was sent for no field
 
@@ -335,15 +342,3 @@ class Form(Declaration):
     async def _load(self, name: str, field: ChoicesField[Any, Any]) -> None:
         choices = field.choices_for(self)
         self._loaded[name] = field.with_choices(await choices if isawaitable(choices) else choices)
-
-
-def xsrf_html(handler: RequestHandler) -> str:
-    """Return the hidden field with the XSRF token, if the application has ``xsrf_cookies``."""
-    return handler.xsrf_form_html() if handler.settings.get("xsrf_cookies") else ""
-
-
-def put_in_order(values: dict[Any, Any], names: Iterable[str | None]) -> None:
-    """Sort a dictionary by its keys, as they are in ``names``."""
-    in_order = {name: values[name] for name in names if name in values}
-    values.clear()
-    values.update(in_order)

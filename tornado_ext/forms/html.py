@@ -9,6 +9,8 @@ from html import escape
 from typing import TypeAlias
 from uuid import UUID
 
+from tornado.web import RequestHandler
+
 from tornado_ext.errors import ConfigurationError
 
 # The value of an HTML attribute: True if it has none; None and False leave it out.
@@ -73,3 +75,8 @@ def checked_attributes(attrs: Attrs) -> dict[str, Attr]:
 def element(tag: str, attrs: Attrs, content: str) -> str:
     """Return an element; ``content`` is HTML."""
     return f"<{tag}{attributes_to_html(attrs)}>{content}</{tag}>"
+
+
+def xsrf_html(handler: RequestHandler) -> str:
+    """Return the hidden field with the XSRF token, if the application has ``xsrf_cookies``."""
+    return handler.xsrf_form_html() if handler.settings.get("xsrf_cookies") else ""

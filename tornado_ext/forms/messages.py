@@ -1,7 +1,6 @@
 """What a form says when something is wrong: codes, their texts, and the errors that carry them."""
 
 import csv
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -53,7 +52,6 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-_PARAMETER = re.compile(r"\{([a-z]+)\}")
 FORM_WIDE = "__all__"  # the key, in JSON, of the errors that belong to no field
 TRANSLATIONS: Final = Path(__file__).with_name("locale")  # <language>.csv, as tornado.locale reads
 
@@ -104,8 +102,8 @@ class ValidationError(TornadoExtError, ValueError):
         text = messages.get(self.code) or self.message or MESSAGES.get(self.code)
         text = translate(text or MESSAGES["invalid"], locale)
         # Not str.format(): a brace that means nothing must not fail while a request is answered.
-        if self.params:
-            text = _PARAMETER.sub(lambda name: str(self.params.get(name[1], name[0])), text)
+        for name, value in self.params.items():
+            text = text.replace(f"{{{name}}}", str(value))
         return Message(text, self.code)
 
 

@@ -11,7 +11,7 @@ from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms.messages import ValidationError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submission:
     """Hold the values that were sent, by name, as they came.
 

@@ -89,3 +89,10 @@ def settle(outcome: Any) -> Generator[Awaitable[Any], Any, Any]:
     if isawaitable(outcome):
         outcome = yield outcome
     return outcome
+
+
+def put_in_order(values: dict[Any, Any], names: Iterable[str | None]) -> None:
+    """Sort a dictionary by its keys, as they are in ``names``."""
+    in_order = {name: values[name] for name in names if name in values}
+    values.clear()
+    values.update(in_order)

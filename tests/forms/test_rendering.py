@@ -145,6 +145,8 @@ def test_a_caller_changes_any_attribute_of_any_part() -> None:
     assert parse(field.render_label({"class": "big"}))[0].get("class") == "big"
     assert parse(field.render_help({"class": "small"}))[0].get("class") == "small"
     assert "wide" not in field.render()
+    renamed = parse(field.render({"id": "other"}))
+    assert renamed.find(".//label").get("for") == renamed.find(".//input").get("id") == "other"
 
 
 @pytest.mark.gen_test

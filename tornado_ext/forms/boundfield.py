@@ -92,7 +92,8 @@ class BoundField:
         control = self.field.widget.render(self, control_attrs)
         if self.is_hidden:
             return control
-        parts = [self.render_label(), control]
+        other_id = {"for": attrs["id"]} if attrs and "id" in attrs else None
+        parts = [self.render_label(other_id), control]
         if self.field.widget.label_after:
             parts.reverse()
         tag = "fieldset" if self._drawing.is_group else "div"

@@ -86,11 +86,11 @@ class Drawing:
         )
 
     def draw_label(self, attrs: Attrs) -> str:
-        own: _Attrs = {"class": self.css_class("label")}
-        if not self.is_group:
-            own["for"] = self.id
-        tag = "legend" if self.is_group else "label"
-        return element(tag, own | checked_attributes(attrs), to_html(self.label))
+        own: _Attrs = {"for": self.id, "class": self.css_class("label")}
+        own |= checked_attributes(attrs)
+        if self.is_group:
+            own["for"] = None
+        return element("legend" if self.is_group else "label", own, to_html(self.label))
 
     def draw_help(self, attrs: Attrs) -> str:
         if not self.help_text:

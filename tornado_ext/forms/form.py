@@ -1,6 +1,5 @@
 """Forms: fields under names, the values that were sent to them, and what is wrong with these."""
 
-import asyncio
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final, Self
@@ -10,7 +9,6 @@ from tornado.web import RequestHandler
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms.boundfield import BoundField
-from tornado_ext.forms.choices import ChoicesField
 from tornado_ext.forms.declaration import NAME, Declaration, Definition
 from tornado_ext.forms.drawing import CLASSES, drawings, errors_to_html
 from tornado_ext.forms.fields import Field
@@ -29,6 +27,7 @@ from tornado_ext.forms.validation import (
     put_in_order,
     run_all,
     settle,
+    together,
 )
 
 MAX_SHOWN_NAME: Final = 100  # characters of a name that was sent for no field
@@ -186,8 +185,7 @@ class Form(Declaration):
 
         A form that is drawn before `is_valid` needs it; `is_valid` does it by itself.
         """
-        missing = [item for item in self._dynamic.items() if item[0] not in self._loaded]
-        await asyncio.gather(*[self._load(*item) for item in missing])
+        await together(self._load(name) for name in self._dynamic if name not in self._loaded)
         return self
 
     def field(self, name: str) -> Field[Any]:
@@ -339,6 +337,8 @@ class Form(Declaration):
             return True
         return set(sent) != set(initial) if isinstance(sent, tuple) else bool(sent != initial)
 
-    async def _load(self, name: str, field: ChoicesField[Any, Any]) -> None:
-        choices = field.choices_for(self)
-        self._loaded[name] = field.with_choices(await choices if isawaitable(choices) else choices)
+    async def _load(self, name: str) -> None:
+        choices = self._dynamic[name].choices_for(self)
+        if isawaitable(choices):
+            choices = await choices
+        self._loaded[name] = self._dynamic[name].with_choices(choices)

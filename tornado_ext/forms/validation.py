@@ -1,7 +1,7 @@
 """How checks are awaited: one after the other in a field, together in a form."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import suppress
 from inspect import isawaitable, iscoroutine
 from typing import Any, NoReturn, TypeAlias
@@ -51,7 +51,7 @@ async def run_all(fields: Iterable[Steps]) -> bool:
     if len(waiting) == 1:
         await _go_on(*waiting[0])
     elif waiting:
-        await _together([asyncio.ensure_future(_go_on(*each)) for each in waiting])
+        await together(_go_on(*each) for each in waiting)
     return bool(waiting)
 
 
@@ -66,11 +66,12 @@ async def _go_on(steps: Steps, awaited: Awaitable[Any]) -> None:
                 awaited = steps.send(outcome)
 
 
-async def _together(tasks: list[asyncio.Task[None]]) -> None:
+async def together(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Await all of them; if one fails, or nobody waits any more, cancel the others."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
     try:
         await asyncio.gather(*tasks)
     finally:
-        # If one failed, or nobody waits any more, the others must not go on unseen.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

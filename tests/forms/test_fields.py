@@ -4,6 +4,9 @@ import dataclasses
 import enum
 import re
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -11,13 +14,19 @@ from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms import (
     BooleanField,
     ChoiceField,
+    DateField,
+    DateTimeField,
+    DecimalField,
     EmailField,
     Field,
+    FloatField,
     Form,
     IntegerField,
+    JSONField,
     PasswordField,
     Select,
     StringField,
+    UUIDField,
     ValidationError,
 )
 from tornado_ext.forms.submission import Submission
@@ -249,6 +258,60 @@ async def test_a_plain_mapping_may_hold_python_values() -> None:
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (DecimalField(), Decimal("1.5")),
+        (DateField(), date(2024, 2, 29)),
+        (DateTimeField(), datetime(2024, 2, 29, 12, 30)),
+        (UUIDField(), UUID(int=1)),
+        (JSONField(), {"a": [1]}),
+        (ChoiceField(choices=[(Color.RED, "Red")]), Color.RED),
+    ],
+)
+async def test_a_python_value_of_the_right_type_passes(field: Field, value: object) -> None:
+    assert await outcome(field, value) is value
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        (DecimalField(), Decimal("NaN"), "number"),
+        (DecimalField(), Decimal("Infinity"), "number"),
+        (FloatField(), float("nan"), "number"),
+        (DateField(), datetime(2024, 2, 29), "date"),
+        (
+            DateTimeField(min_value=datetime(2000, 1, 1)),
+            datetime(2024, 1, 1, tzinfo=UTC),
+            "datetime",
+        ),
+        (JSONField(), {1, 2}, "json_text"),
+        (JSONField(), {"a": b"x"}, "json_text"),
+    ],
+)
+async def test_a_python_value_that_cannot_be_used_is_an_error(
+    field: Field, value: object, code: str
+) -> None:
+    assert await outcome(field, value) == {code}
+
+
+@pytest.mark.gen_test
+async def test_a_step_is_exact_for_numbers_of_many_digits() -> None:
+    field = DecimalField(step=Decimal("1e-10"))
+    assert await outcome(field, "1e17") == Decimal("1e17")
+    assert await outcome(field, "123456789012345678.00000000005") == {"digits"}
+    assert await outcome(field, "12345678901234567.00000000001") == {"step"}
+
+
+@pytest.mark.gen_test
+async def test_a_step_is_counted_from_the_least_value() -> None:
+    field = IntegerField(min_value=1, step=5)
+    assert await outcome(field, "6") == 6
+    assert await outcome(field, "5") == {"step"}
+
+
+@pytest.mark.gen_test
 async def test_validators_run_in_order_and_stop_at_the_first_that_fails() -> None:
     ran: list[str] = []
 
@@ -318,6 +381,8 @@ def test_a_password_has_no_text_to_show() -> None:
         (lambda: StringField(pattern=re.compile(b"a")), "pattern must be for text"),
         (lambda: IntegerField(min_value=5, max_value=3), "min_value"),
         (lambda: IntegerField(max_value=True), "max_value of a IntegerField can't be True"),
+        (lambda: IntegerField(step=0), "step must be .* above 0, not 0"),
+        (lambda: DateField(min_value="soon"), "min_value of a DateField can't be 'soon'"),
         (lambda: StringField(validators=["x"]), "validators: 'x' is not callable"),
         (lambda: StringField(widget=Select), "widget must be a Widget, not <class"),
         (lambda: StringField(attrs={"Value": "x"}), "attrs can't set 'Value'"),

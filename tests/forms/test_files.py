@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient
+from tornado.httputil import HTTPFile
 from tornado.web import Application, RequestHandler
 
 from tornado_ext.errors import ConfigurationError
@@ -121,7 +122,7 @@ async def test_of_several_files_each_is_checked(send: Sender) -> None:
     good, bad = part("pages", "1"), part("pages", "2", b"x" * 1001)
     for files in ([good, bad], [bad, good]):
         errors = (await send(part("photo", "a.png"), *files))[1]
-        assert errors["pages"] == [{"message": "2 is larger than 0.9766 kB.", "code": "file_size"}]
+        assert errors["pages"] == [{"message": "2 is larger than 1000 B.", "code": "file_size"}]
 
 
 @pytest.mark.gen_test
@@ -186,3 +187,12 @@ def test_the_browser_is_told_what_is_accepted() -> None:
 def test_limits_that_cannot_be_right_are_named(arguments: dict[str, object], sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         MultipleFileField(**arguments)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("limit", "shown"), [(1024, "1 kB"), (10 * 1024**2, "10 MB")])
+async def test_sizes_are_said_as_people_do(limit: int, shown: str) -> None:
+    form = type("Sized", (Form,), {"x": FileField(max_size=limit)})
+    sent = form({"x": HTTPFile(filename="a", body=b"x" * (limit + 1), content_type="x/y")})
+    assert not await sent.is_valid()
+    assert sent.errors["x"] == [f"a is larger than {shown}."]

@@ -111,8 +111,7 @@ class BoundField:
         return self._drawing.draw_help(attrs) if attrs else self._drawing.help_html
 
     def render_errors(self, attrs: Attrs | None = None) -> str:
-        errors = self.errors
-        return self._drawing.draw_errors(errors, attrs or {}) if errors else ""
+        return self._drawing.draw_errors(self.errors, attrs or {})
 
     def _attrs_html(self, attrs: Attrs | None) -> tuple[str, str]:
         invalid = bool(self.errors)

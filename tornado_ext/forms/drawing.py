@@ -1,6 +1,6 @@
 """What of a field's HTML is the same for every form of a class, prefix and language."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -98,10 +98,10 @@ class Drawing:
         own: _Attrs = {"class": self.css_class("help"), "id": self._help_id}
         return element("p", own | checked_attributes(attrs), to_html(self.help_text))
 
-    def draw_errors(self, messages: Iterable[str], attrs: Attrs) -> str:
-        items = "".join([f"<li>{to_html(message)}</li>" for message in messages])
-        if not items:
+    def draw_errors(self, messages: Sequence[str], attrs: Attrs) -> str:
+        if not messages:
             return ""
+        items = "".join([f"<li>{to_html(message)}</li>" for message in messages])
         own: _Attrs = {"class": self.css_class("errors"), "id": self._errors_id}
         return element("ul", own | checked_attributes(attrs), items)
 

@@ -172,5 +172,5 @@ class MultipleFileField(UploadField[tuple[UploadedFile, ...]]):
 def _readable(size: int) -> str:
     """Return a number of bytes as a person would say it."""
     if size < MEGABYTE:
-        return f"{size / 1024:.4g} kB"
-    return f"{size / MEGABYTE:.4g} MB"
+        return f"{size / 1024:.3g} kB" if size >= 1024 else f"{size} B"
+    return f"{size / MEGABYTE:.3g} MB"

@@ -105,7 +105,7 @@ def _starlette_app(*middleware: Any) -> Any:
 async def _serve_asgi(app: Any) -> None:
     from uvicorn import Config, Server
 
-    server = Server(Config(app, log_level="critical", access_log=False))
+    server = Server(Config(app, log_level="critical", access_log=False, timeout_keep_alive=600))
     serving = asyncio.create_task(server.serve(sockets=[listen()]))
     await until_stdin_ends()
     server.should_exit = True

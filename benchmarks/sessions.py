@@ -8,18 +8,19 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from statistics import median
+from dataclasses import dataclass
+from statistics import median, quantiles
 
 from benchmarks._figures import Figure, spread
 from benchmarks._servers import CPUS, SERVER_CPU, Server, away_from_servers, server
 from tornado_ext.testing import RedisServer
 
 IN_FLIGHT = 16
-ROUNDS = 7  # the servers one after the other in each
-REQUESTS = 640  # of each kind, to each server, in each round
-ALONE = 200  # one at a time
+ROUNDS = 24  # the servers one after the other in each
+REQUESTS = 160  # of each kind, to each server, in each round
+ALONE = 40  # one at a time, in each round
 TIMEOUT = 10  # seconds
 
 HELLOS = {  # of each that keeps a session
@@ -32,80 +33,103 @@ HELLOS = {  # of each that keeps a session
 PEERS = ("starsessions", "aiohttp_session", "django_session")
 TARGETS = {"read": 0.50, "change": 0.45}  # of what is written by hand
 
-Costs = dict[str, dict[str, float]]  # microseconds: of a kind of request, by server
+Costs = dict[str, float]  # microseconds, by server
 
 
 def measure(quick: bool = False) -> list[Figure]:
     """Return what a session that is read adds, and one that is changed."""
-    rounds, requests, alone = (1, 32, 8) if quick else (ROUNDS, REQUESTS, ALONE)
+    rounds, requests, alone = (1, 32, 4) if quick else (ROUNDS, REQUESTS, ALONE)
     with running() as servers:
-        added = [one_round(servers, requests) for _ in range(rounds)]
-        waits = [
-            {name: wait(servers[name], alone) for name in ("by_hand", "ours")}
-            for _ in range(rounds + 1)
-        ][1:]
-    figures = []
-    for kind, target in TARGETS.items():
-        for name in HELLOS:
-            costs = [each[kind][name] for each in added]
-            figures.append(Figure(f"{kind}, {name}", median(costs), "us", spread=spread(costs)))
-        ratios = [each[kind]["ours"] / each[kind]["by_hand"] for each in added]
-        figures.append(
-            Figure(f"{kind}, ratio", median(ratios), "of by hand", target, spread(ratios))
+        added = [one_round(servers, requests) for _ in range(rounds + 1)][1:]
+        alone_ours, alone_by_hand = zip(
+            *(
+                [wait(servers[name].browsers[0], alone) for name in ("ours", "by_hand")]
+                for _ in range(rounds)
+            ),
+            strict=True,
         )
-        ratios = [each[kind]["ours"] / min(each[kind][peer] for peer in PEERS) for each in added]
-        figures.append(
-            Figure(f"{kind}, ratio to the best peer", median(ratios), "of it", 1.0, spread(ratios))
-        )
-    ratios = [each["ours"] / each["by_hand"] for each in waits]
-    figures.append(Figure("read, one at a time", median(ratios), "of by hand", 1.0, spread(ratios)))
-    return figures
+    return [
+        *figures("read", [each["read"] for each in added]),
+        *figures("change", [each["change"] for each in added]),
+        ratio("read, one at a time", alone_ours, alone_by_hand, 1.0),
+    ]
+
+
+def figures(kind: str, added: list[Costs]) -> Iterator[Figure]:
+    """Return what each adds, and how ours compares."""
+    costs = {name: [each[name] for each in added] for name in HELLOS}
+    for name, values in costs.items():
+        yield Figure(f"{kind}, {name}", median(values), "us", spread=quartiles(values))
+    yield ratio(f"{kind}, ratio", costs["ours"], costs["by_hand"], TARGETS[kind])
+    best = min(PEERS, key=lambda peer: median(costs[peer]))
+    yield ratio(f"{kind}, ratio to {best}", costs["ours"], costs[best], 1.0, "of it")
+
+
+def ratio(
+    what: str,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    at_most: float,
+    unit: str = "of by hand",
+) -> Figure:
+    """Return the ratio of the medians; a round alone is too short for one of its own."""
+    return Figure(what, median(ours) / median(theirs), unit, at_most)
+
+
+def quartiles(values: list[float]) -> str:
+    """Return between which two costs half of the rounds are."""
+    first, _, last = quantiles(values, n=4) if len(values) > 1 else values * 3
+    return spread([first, last])
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A server, and browsers that are connected to it."""
+
+    server: Server
+    browsers: "list[Browser]"
+
+    def microseconds(self, kind: str, requests: int) -> float:
+        """Return the CPU time of a request, one of each browser in flight."""
+        start = self.server.cpu()
+        load(self.browsers, kind, requests)
+        return (self.server.cpu() - start) / requests / 1000
 
 
 @contextmanager
-def running() -> Iterator[dict[str, Server]]:
-    """Run a Redis and every app on it."""
-    names = [*HELLOS, *sorted(set(HELLOS.values()))]
+def running() -> Iterator[dict[str, Loaded]]:
+    """Run a Redis, and every app on it."""
     with away_from_servers(), RedisServer() as redis, ExitStack() as stack:
         os.sched_setaffinity(redis.pid, CPUS - {SERVER_CPU} or CPUS)
-        yield {
+        servers = {
             name: stack.enter_context(server("benchmarks._session_apps", name, redis.url))
-            for name in names
+            for name in dict.fromkeys([*HELLOS, *HELLOS.values()])
+        }
+        yield {
+            name: Loaded(each, [stack.enter_context(Browser(each.port)) for _ in range(IN_FLIGHT)])
+            for name, each in servers.items()
         }
 
 
-def one_round(servers: dict[str, Server], requests: int) -> Costs:
-    """Return what a session adds to a request, for each kind and server."""
-    hellos = {name: microseconds(servers[name], "read", requests) for name in set(HELLOS.values())}
-    return {
-        kind: {
-            name: microseconds(servers[name], kind, requests) - hellos[hello]
-            for name, hello in HELLOS.items()
-        }
-        for kind in TARGETS
-    }
+def one_round(servers: dict[str, Loaded], requests: int) -> dict[str, Costs]:
+    """Return what a session adds to a request of each kind, by server."""
+    added: dict[str, Costs] = {kind: {} for kind in TARGETS}
+    for name, hello in HELLOS.items():
+        nothing = servers[hello].microseconds("read", requests)
+        for kind, costs in added.items():
+            costs[name] = servers[name].microseconds(kind, requests) - nothing
+    return added
 
 
-def microseconds(server: Server, kind: str, requests: int) -> float:
-    """Return the CPU time of a request, 16 in flight, each of a session of its own."""
-    with ExitStack() as stack:
-        browsers = [stack.enter_context(Browser(server.port)) for _ in range(IN_FLIGHT)]
-        load(browsers, kind, 4 * IN_FLIGHT)  # warms up
-        start = server.cpu()
-        load(browsers, kind, requests)
-        return (server.cpu() - start) / requests / 1000
-
-
-def wait(server: Server, requests: int) -> float:
+def wait(browser: "Browser", requests: int) -> float:
     """Return how long a request takes, one at a time, in microseconds."""
-    with Browser(server.port) as browser:
-        times = []
-        for _ in range(requests):
-            start = time.perf_counter_ns()
-            browser.send("read")
-            browser.receive()
-            times.append((time.perf_counter_ns() - start) / 1000)
-        return median(times)
+    times = []
+    for _ in range(requests):
+        start = time.perf_counter_ns()
+        browser.send("read")
+        browser.receive()
+        times.append((time.perf_counter_ns() - start) / 1000)
+    return median(times)
 
 
 def load(browsers: "list[Browser]", kind: str, requests: int) -> None:

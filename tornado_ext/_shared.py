@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 4096  # commands that may wait for their replies
 READS = frozenset({"EXISTS", "GET", "HGETALL", "HMGET"})  # change nothing: may be sent again
+IDLE = 0.05  # seconds without a command; after these it is asked whether the server has closed
 FIRST_RETRY, LAST_RETRY = 0.02, 1.0  # seconds between attempts to connect, doubling
 
 
@@ -150,6 +151,8 @@ class Line:
         self._failed = errors.ResponseError, UnicodeDecodeError
         self.sent: deque[Command] = deque()  # their replies come in this order
         self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        self._quiet_since = self._loop.time()
         self._connection = shared.connect()
         self.task = asyncio.create_task(self._run())
 
@@ -206,8 +209,11 @@ class Line:
         with suppress(require("redis.exceptions", "redis").RedisError):  # the reader sees it too
             while True:
                 await shared.asked.wait()
-                for _ in range(0 if self.sent else 3):
-                    await asyncio.sleep(0)  # until the loop tells if an idle connection was closed
+                if not self.sent and self._loop.time() > self._quiet_since + IDLE:
+                    for _ in range(
+                        3
+                    ):  # turns of the loop, in which it tells of a closed connection
+                        await asyncio.sleep(0)
                 if shared.line is not self:
                     return
                 shared.asked.clear()
@@ -232,6 +238,8 @@ class Line:
                 waiting = sent.popleft().reply
                 if not waiting.done():  # else the request was cancelled, or it is too late
                     waiting.set_result(reply)
+                if not sent:
+                    self._quiet_since = self._loop.time()
 
     def _end(self, why: str) -> None:
         shared = self._shared

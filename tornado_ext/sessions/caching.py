@@ -40,7 +40,9 @@ class CachingMixin(_Base):
 
     def _ext_vary_on_cookie(self) -> None:
         """Tell caches that the response is for this cookie alone, unless the handler has."""
-        if not {"cookie", "*"} & {part.lower() for part in self._ext_said("vary")}:
+        if not self._ext_caching["vary"]:
+            self.set_header("Vary", "Cookie")
+        elif not {"cookie", "*"} & {part.lower() for part in self._ext_said("vary")}:
             self.add_header("Vary", "Cookie")
 
     def _ext_refuse_shared_caches(self) -> None:

@@ -10,6 +10,10 @@ RESERVED = "_session:"  # prefix of the fields that are no keys of the app's
 FLASH = RESERVED + "flash:"  # prefix of those that hold a flash message each
 NOTE = RESERVED + "note"  # holds what login() noted
 
+# Made once: json.dumps() with arguments makes another at each call.
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_from_json = json.JSONDecoder().decode
+
 
 def key_of(session_id: str) -> str:
     """Return the key under which a store keeps ``session_id``: its SHA-256, in hexadecimal."""
@@ -29,7 +33,7 @@ def check_text(what: str, text: object) -> None:
 def encode(key: str, value: Any) -> str:
     """Return the JSON text of ``session[key]``, or raise `SessionValueError`."""
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return _to_json(value)
     except (TypeError, ValueError, RecursionError) as exc:
         raise SessionValueError(
             f"session[{key!r}] holds a {type(value).__name__} that is no JSON: {exc}"
@@ -39,7 +43,7 @@ def encode(key: str, value: Any) -> str:
 def decode(fields: dict[str, str]) -> dict[str, Any]:
     """Return the values of a record's fields, or raise `SessionCorrupt`."""
     try:
-        values = json.loads(f"[{','.join(fields.values())}]")
+        values = _from_json(f"[{','.join(fields.values())}]")
         return dict(zip(fields, values, strict=True))
     except (ValueError, RecursionError) as exc:
         raise SessionCorrupt(f"a session's record can't be decoded: {exc}") from exc

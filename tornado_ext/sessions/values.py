@@ -52,6 +52,8 @@ class Values(MutableMapping[str, Any]):
 
     def _changes(self) -> tuple[dict[str, str], list[str]]:
         """Return what would be stored, as JSON text by key, and the keys to delete."""
+        if not self._suspects:
+            return {}, []
         changed = {}
         for key in self._suspects & self._values.keys():
             text = encode(key, self._values[key])

@@ -235,12 +235,19 @@ class StoreSuite:
 
     @pytest.mark.gen_test
     async def test_what_is_deleted_makes_room(self, store: SessionStore) -> None:
-        """The room is counted after the change, however often it is filled."""
+        """For its bytes, name included, and for its key, however often."""
+        names = [f"{number:03}" for number in range(LIMITS.max_keys)]
+        texts: dict[str, Any] = dict.fromkeys(names, "1")
+        await store.create("key", record_of(**texts), TTL)
+        for number in range(100):
+            last, name = names[-1], f"{number:0700}"
+            changed: dict[str, Any] = {name: "1"}
+            assert await store.save("key", change(last, **changed)) == [last]
+            names[-1] = name
         large: Any = f'"{"x" * (LIMITS.max_bytes - 100)}"'
-        await store.create("key", record_of(f0=large), TTL)
-        for number in range(1, 6):
-            assert await store.save("key", change(f"f{number - 1}", **{f"f{number}": large}))
-        assert await store.load("key") == record_of(f5=large)
+        await store.create("other", record_of(a=large), TTL)
+        assert await store.save("other", change("a", b=large)) == ["a"]
+        assert await store.load("other") == record_of(b=large)
 
     # Leases.
 

@@ -234,23 +234,6 @@ async def test_save_tried_again_ends_the_replaced_id(
 
 
 @pytest.mark.gen_test
-async def test_logout_while_a_new_id_is_being_stored_ends_that_too(
-    do: Do, client: Client, store: MemoryStore
-) -> None:
-    async def log_out_in_between(handler: Act) -> None:
-        handler.session.regenerate()
-        saving = asyncio.ensure_future(handler.session.save())
-        await asyncio.sleep(0)
-        handler.session.logout()
-        await saving
-
-    await do(lambda h: h.session.login(7))
-    await do(log_out_in_between)
-    assert client.cookie("session") is None
-    assert all(kept.record.replaced for kept in store._kept.values())
-
-
-@pytest.mark.gen_test
 async def test_saves_of_one_session_at_a_time(do: Do) -> None:
     async def save_twice(handler: Act) -> None:
         del handler.session["a"]

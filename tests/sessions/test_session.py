@@ -224,8 +224,9 @@ async def test_no_new_id_inside_a_block_but_a_logout(store: SessionStore) -> Non
         with pytest.raises(InsideExclusive):
             session.regenerate()
         session.logout()
+        session["begun"] = 1
     assert await store.load(key) is None
-    assert session.is_new
+    assert dict(await loaded(store, str(session.id))) == {"begun": 1}
 
 
 @pytest.mark.parametrize("store", ["redis"], indirect=True)
@@ -369,8 +370,11 @@ async def test_keep_alive_stores_nothing_else(store: SessionStore) -> None:
     session = await loaded(store, await stored(store, a=1))
     session["a"] = 2
     before = (await store.load(session.key) or Record()).seen_at
+    session._seen_at -= 1000
+    assert session.renewal_due
     await asyncio.sleep(0.01)
     await session.keep_alive()
+    assert not session.renewal_due
     record = await store.load(session.key)
     assert record is not None
     assert record.seen_at > before
@@ -491,6 +495,24 @@ async def test_new_id_that_a_revoke_overtakes_is_ended(parked: Parked, parked_be
     for kept in (session.key, session._replaced):
         assert await parked.load(kept) is None
     assert await parked.sessions_of("7") == []
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("parked_before", [scripts.ENTER, scripts.CREATE, scripts.DELETE])
+async def test_logout_while_a_new_id_is_stored_ends_that_too(
+    parked: Parked, parked_before: str
+) -> None:
+    session = await loaded(parked, await stored(parked, "7"))
+    session.regenerate()
+
+    async def log_out() -> None:
+        session.logout()
+
+    await parked.during(parked_before, session.save(), log_out())
+    await session.save()
+    assert await parked.sessions_of("7") == []
+    assert session.cookie_due
+    assert session.is_new
 
 
 @pytest.mark.gen_test

@@ -141,8 +141,12 @@ class SavedValues(Values):
 
     async def _end_replaced(self) -> None:
         """End the old record, and bring along what others stored in it since it was loaded."""
-        retried, self._unsure = self._unsure, True
-        final = await self._store.delete(self._replaced, replaced_for=REPLACED_FOR)
+        replaced, retried, self._unsure = self._replaced, self._unsure, True
+        final = await self._store.delete(replaced, replaced_for=REPLACED_FOR)
+        if self._replaced != replaced:  # by logout(), while this waited
+            self._ended.remove(replaced)
+            await self._save()
+            return
         self._unsure = False
         if final is None or (final.replaced and not retried):
             self.cookie_due = False

@@ -63,7 +63,6 @@ class ChoicesField(Field[V], Generic[V, C]):
     """
 
     choices: Choices[C]
-    empty_label: str = "Choose…"
     widget: widgets.Widget = widgets.SELECT
 
     def __post_init__(self) -> None:
@@ -123,6 +122,8 @@ class ChoiceField(ChoicesField[C, C]):
     A choice whose value is "" means that nothing is chosen; if there is none, ``empty_label``
     makes one. ``widget=Radios()`` shows them all.
     """
+
+    empty_label: str = "Choose…"
 
     def from_text(self, text: str) -> C:
         return self.choice(text) if text else cast(C, self.empty)

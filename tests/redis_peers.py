@@ -44,12 +44,14 @@ class Proxy(_Peer):
         self.redis_port = redis_port
         self.to_redis: list[asyncio.Event] = []  # of each connection, set while data may pass
         self.from_redis: list[asyncio.Event] = []
+        self.clients: list[Writer] = []  # the clients' ends
         self.cuts: list[int] = []  # bytes of replies, after which a client is cut off, in turn
         self.said: list[bytes] = []  # by the clients, as it came
 
     async def accept(self, reader: Reader, writer: Writer) -> None:
         from_redis, to_redis = await asyncio.open_connection("127.0.0.1", self.redis_port)
         self.writers += [writer, to_redis]
+        self.clients.append(writer)
         for gates, source, sink in (
             (self.to_redis, reader, to_redis),
             (self.from_redis, from_redis, writer),

@@ -413,7 +413,7 @@ class TestLostConnections:
             (huge,) = await asked(server.command("SET", "huge", HUGE))
             await asyncio.sleep(0.1)
             (small,) = await asked(server.command("INCR", "small"))
-            proxy.writers[0].transport.abort()
+            proxy.clients[0].transport.abort()
             with pytest.raises(ConnectionLost):
                 await huge
             assert await small == 1

@@ -617,6 +617,24 @@ class TestRedisTrouble:
             await process.close()
 
     @pytest.mark.gen_test(timeout=PATIENCE)
+    async def test_the_loss_of_the_connection_for_commands_alone_is_not_noticed(
+        self,
+        start: Callable[[LocalBus], Process],
+        redis_server: RedisServer,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        async with Proxy(redis_server.port) as proxy:
+            process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}"))
+            ann = await process.guest()
+            assert await ann.socket.members("lobby") == []
+            proxy.clients[COMMANDS].transport.abort()
+            await asyncio.sleep(0.1)
+            await ann.socket.broadcast("lobby", "hello")
+            assert await ann.hears() == "hello"
+            assert caplog.text == ""
+            await process.close()
+
+    @pytest.mark.gen_test(timeout=PATIENCE)
     async def test_a_connection_that_has_gone_deaf_is_noticed_by_the_heartbeat(
         self,
         start: Callable[[LocalBus], Process],

@@ -5,6 +5,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado_ext._extras import require
@@ -64,7 +65,9 @@ class SharedConnection:
         self._loop = asyncio.get_running_loop()
         self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._refusal: Exception | None = None  # why the last attempt to connect failed
+        self._refusal: Callable[[], OSError] = (
+            ConnectionError  # why the last attempt to connect failed
+        )
         self._retry_at = 0.0  # loop time
 
     def ask(self, *args: str | bytes | int | float) -> "asyncio.Future[Any]":
@@ -103,11 +106,12 @@ class SharedConnection:
 
     def refused(self, why: Exception) -> None:
         """Fail all commands, and those of the next moments at once: there is no connection."""
-        self._refusal = why
+        kind: type[OSError] = TimeoutError if isinstance(why, TimeoutError) else ConnectionError
+        self._refusal = partial(kind, str(why) or f"no connection in {self.connect_timeout:g} s")
         self._retry_at = self._loop.time() + random.uniform(self.wait / 2, self.wait)  # noqa: S311
         self.wait = min(max(FIRST_RETRY, 2 * self.wait), LAST_RETRY)
         while self.unsent:
-            _fail(self.unsent.popleft(), _copy(why))
+            _fail(self.unsent.popleft(), self._refusal())
 
     def dismiss(self, line: "Line") -> None:
         """Give ``line`` no more commands; those that it did not send go to another."""
@@ -117,8 +121,8 @@ class SharedConnection:
                 self._open()
 
     def _open(self) -> "Line":
-        if self._refusal is not None and self._loop.time() < self._retry_at:
-            raise _copy(self._refusal)
+        if self._loop.time() < self._retry_at:
+            raise self._refusal()
         self.line = Line(self)
         self.lines.add(self.line)
         self.asked.set()
@@ -166,7 +170,13 @@ class Line:
     async def _run(self) -> None:
         why = "closed"
         try:
-            if await self._connect():
+            try:
+                async with patience(self._shared.connect_timeout):
+                    await self._connection.connect()  # type: ignore[no-untyped-call]  # redis 8.1
+            except Exception as exc:
+                self._shared.refused(exc)
+            else:
+                self._shared.wait = 0.0
                 await self._talk()
         except Exception as exc:
             why = str(exc) or repr(exc)
@@ -178,22 +188,6 @@ class Line:
         finally:
             self._end(why)
             await self._connection.disconnect(nowait=True)
-
-    async def _connect(self) -> bool:
-        timeout = self._shared.connect_timeout
-        why: Exception
-        try:
-            async with patience(timeout):
-                await self._connection.connect()  # type: ignore[no-untyped-call]  # redis 8.1
-        except TimeoutError:
-            why = TimeoutError(f"no connection in {timeout:g} s")
-        except Exception as exc:
-            why = ConnectionError(str(exc))
-        else:
-            self._shared.wait = 0.0
-            return True
-        self._shared.refused(why)
-        return False
 
     async def _talk(self) -> None:
         writer = asyncio.create_task(self._write())
@@ -256,8 +250,3 @@ class Line:
 def _fail(command: Command, why: Exception) -> None:
     if not command.reply.done():  # else the request was cancelled
         command.reply.set_exception(why)
-
-
-def _copy(why: Exception) -> Exception:
-    """Return an exception of its own for each who is told: each gets a traceback."""
-    return type(why)(*why.args)

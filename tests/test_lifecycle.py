@@ -420,6 +420,27 @@ async def test_gzip_covers_the_whole_reply(fetch: Fetch, saving: Saving) -> None
 
 
 @pytest.mark.gen_test
+async def test_streamed_request_body_of_a_stock_handler_behind_the_mixin(
+    app: Application, fetch: Fetch, saving: Saving
+) -> None:
+    @stream_request_body
+    class Stock(RequestHandler):
+        def initialize(self) -> None:
+            self.size = 0
+
+        def data_received(self, chunk: bytes) -> None:
+            self.size += len(chunk)
+
+        def post(self) -> None:
+            self.write(str(self.size))
+
+    app.add_handlers(".*", [("/stock", type("Mixed", (MiddlewareMixin, Stock), {}))])
+    response = await fetch("/stock", method="POST", body=b"x" * 200_000)
+    assert response.body == b"200000"
+    assert_saved_once(response, saving)
+
+
+@pytest.mark.gen_test
 async def test_streamed_request_body(fetch: Fetch, saving: Saving) -> None:
     response = await fetch("/upload", method="POST", body=b"x" * 300_000)
     assert response.body == b"300000"

@@ -22,7 +22,8 @@ class Chain:
 
     def __init__(self, hooks: Mapping[str, HooksByDepth], steps: Sequence[Hook]) -> None:
         self.request, response, exception, finish = (hooks.get(name, ()) for name in HOOKS)
-        self.before_first_byte = [*response[::-1], *((ALL, step) for step in steps)]
+        self.response = response[::-1]
+        self.before_first_byte = [*self.response, *((ALL, step) for step in steps)]
         self.exception = exception[::-1]
         self.finish = [hook for _, hook in finish[::-1]]
 

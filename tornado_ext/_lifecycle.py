@@ -61,7 +61,11 @@ class LifecycleMixin(ReplyMixin):
 
     @classmethod
     def _ext_surround_overrides(cls) -> None:
-        cls._ext_streams = cls.data_received is not LifecycleMixin.data_received
+        stock = RequestHandler.data_received
+        after_ours = getattr(super(), "data_received", stock)
+        cls._ext_streams = (
+            cls.data_received is not LifecycleMixin.data_received or after_ours is not stock
+        )
         cls._ext_upgrades = issubclass(cls, WebSocketHandler)
         if cls.prepare is not LifecycleMixin.prepare:
             cls._ext_surround("prepare", LifecycleMixin._ext_run_prepare)
@@ -98,10 +102,10 @@ class LifecycleMixin(ReplyMixin):
 
     @property
     def _ext_chain(self) -> Chain:
-        chain = self._ext.chain
-        if chain is None:
-            chain = self._ext.chain = self._ext_chain_in(self.application)
-        return chain
+        try:
+            return self.application._ext_chains[type(self)]  # type: ignore[attr-defined,no-any-return]
+        except (AttributeError, KeyError):
+            return self._ext_chain_in(self.application)
 
     @classmethod
     def _ext_chain_in(cls, application: Application) -> Chain:
@@ -124,29 +128,29 @@ class LifecycleMixin(ReplyMixin):
         An override starts with ``await super().prepare()``. Where a hook finishes the response,
         nothing after that line runs.
         """
-        return self._ext_prepare() if self._ext.begun else self._ext_begin(self._ext_prepare)
+        return self._ext_prepare() if self._ext.begun else self._ext_run(self._ext_prepare)
 
     def _ext_run_prepare(self, prepare: Stage) -> Awaitable[None] | None:
-        return prepare() if self._ext.begun else self._ext_begin(prepare)
+        return prepare() if self._ext.begun else self._ext_run(prepare)
 
-    def _ext_begin(self, prepare: Stage) -> Awaitable[None]:
-        if self._ext_streams:  # Tornado reads the body, then calls the verb
-            return self._ext_run(prepare, self._ext_surround_verb)
-        return self._ext_run(prepare, self._ext_verb, self._ext_auto_finish)
-
-    async def _ext_run(self, *stages: Stage) -> None:
-        """Run stages until one finishes; return when all that they sent is on its way."""
+    async def _ext_run(self, prepare: Stage | None) -> None:  # noqa: C901  # each part costs all
+        """Run ``prepare`` and the verb; return when all that they sent is on its way."""
         state = self._ext
         state.begun = state.running = True
         try:
             try:
-                for stage in stages:
-                    if (pending := stage()) is not None:
-                        await pending
-                    if not state.prepared:
-                        self._ext_prepare_skipped()
-                    if state.finishing:
-                        break
+                if prepare is not None and (pending := prepare()) is not None:
+                    await pending
+                if not state.prepared:
+                    self._ext_prepare_skipped()
+                if not state.finishing:
+                    if self._ext_streams and prepare is not None:
+                        self._ext_surround_verb()
+                    else:
+                        if (pending := self._ext_verb()) is not None:
+                            await pending
+                        if not state.finishing:
+                            self.finish()
             except Finish as exc:
                 if not state.finishing:
                     self.finish(*exc.args)
@@ -200,16 +204,14 @@ class LifecycleMixin(ReplyMixin):
         if (opening := verb(*self.path_args, **self.path_kwargs)) is not None:
             await opening
 
-    def _ext_auto_finish(self) -> None:
-        self.finish()
-
     def _ext_surround_verb(self) -> None:
+        # Tornado reads the body, then calls the verb.
         name = (self.request.method or "").lower()
         setattr(self, name, partial(self._ext_run_verb, name))
 
     def _ext_run_verb(self, name: str, *_: str, **__: str) -> Awaitable[None]:
         delattr(self, name)
-        return self._ext_run(self._ext_verb, self._ext_auto_finish)
+        return self._ext_run(None)
 
     def _ext_prepare_skipped(self) -> None:
         if self._ext_chain.request:

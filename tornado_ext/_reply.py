@@ -44,7 +44,7 @@ class State:
     reached = ALL  # depth to which response hooks are due
     asked = ALL  # depth to which exception hooks are asked
 
-    chain: Chain | None = None  # looked up when it is first needed
+    ours = False  # a step of our own may have something to do
     steps: Iterator[tuple[float, Hook]] | None = None  # what is left before the first byte
     step: Hook | None = None  # the last one begun
     stepping = False  # a step runs inside finish() or flush()
@@ -74,6 +74,11 @@ class ReplyMixin(_Base):
     @abstractmethod
     def _ext_steps(self) -> HooksByDepth:
         """Return what comes before the first byte: response hooks, then our own, at `ALL`."""
+
+    @property
+    @abstractmethod
+    def _ext_chain(self) -> Chain:
+        """The hooks around this request."""
 
     def _ext_save_session(self) -> Awaitable[None] | None: ...
     def _ext_end(self) -> None: ...
@@ -133,10 +138,13 @@ class ReplyMixin(_Base):
                     raise state.failure from None
                 return _done()  # the error page has taken its place
             if pending is None:
-                return self._ext_send_now(send)
+                return send()
             state.queue = deque()
             state.sender = asyncio.current_task()
             state.task = asyncio.ensure_future(self._ext_deliver(pending))
+        if state.finishing and self.request.connection is not None:
+            # As Tornado does at once: on_connection_close() may finish, and it is too late for it.
+            self.request.connection.set_close_callback(None)  # type: ignore[attr-defined]
         queued: Future[None] = Future()
         state.queue.append((send, queued))
         return queued
@@ -155,7 +163,7 @@ class ReplyMixin(_Base):
                 if (saving := self._ext_save_again()) is not None:
                     await saving
                 send, queued = state.queue[0]
-                sent = self._ext_send_now(send)
+                sent = send()
                 state.queue.popleft()
                 _retrieved(sent)
                 chain_future(sent, queued)
@@ -181,17 +189,6 @@ class ReplyMixin(_Base):
         if isinstance(exc, Finish):
             exc = RuntimeError("a response hook must not raise Finish: the response is finishing")
         return exc if state.asked == ALL or state.step is None else named(exc, state.step)
-
-    def _ext_send_now(self, send: Send) -> "Future[None]":
-        state = self._ext
-        state.sending = True
-        try:
-            return send()
-        except Exception:
-            state.finishing = state.ended
-            raise
-        finally:
-            state.sending = False
 
     def _ext_fail(self, exc: BaseException) -> None:
         """Leave ``exc`` to the running verb or, where none runs, answer it with an error page."""
@@ -231,27 +228,36 @@ class ReplyMixin(_Base):
             self.write(chunk)
         if state.sent:
             state.steps = iter([(ALL, ReplyMixin._ext_save_again)])
-        state.finishing = state.failure is None
+        if state.failure is None:
+            state.finishing = True
+            nothing_due = state.steps is None and state.task is None and not state.ours
+            if nothing_due and not self._ext_chain.response:
+                return self._ext_finish_now()
         return self._ext_send(self._ext_finish_now)
 
     def _ext_finish_now(self) -> "Future[None]":
         state = self._ext
+        state.sending = True
         try:
             sent = super().finish()
             state.ended = True
             return sent
         finally:
+            state.sending = False
+            state.finishing = state.ended
             if state.ended:
                 self._ext_end()
 
     def flush(self, include_footers: bool = False) -> "Future[None]":
         """Send what was written, as Tornado does, once all that must come before it is done."""
-        state = self._ext
-        if not state.sending:
-            self._ext_refuse_hooks()
-            return self._ext_send(partial(self.flush, include_footers))
+        if self._ext.sending:
+            return self._ext_flush_now(include_footers)
+        self._ext_refuse_hooks()
+        return self._ext_send(partial(self._ext_flush_now, include_footers))
+
+    def _ext_flush_now(self, include_footers: bool) -> "Future[None]":
         sent = super().flush(include_footers)
-        state.sent = True
+        self._ext.sent = True
         return sent
 
     def _ext_refuse_hooks(self) -> None:

@@ -40,6 +40,7 @@ class DatabaseMixin(LifecycleMixin):
             if self._ext.sent or self._ext.ended:
                 raise _over()
             self._ext_transaction = RequestTransaction(self.db)
+            self._ext.ours = True
         return self._ext_transaction
 
     def _ext_end_transaction(self) -> Awaitable[None] | None:

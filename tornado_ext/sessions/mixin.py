@@ -49,7 +49,7 @@ class SessionMixin(CachingMixin, LifecycleMixin):
         :raises StoreUnavailable: if the store did not answer when it was to be loaded.
         :raises SessionNotLoaded: where ``prepare`` has not loaded it.
         """
-        self._ext_session_touched = True
+        self._ext_session_touched = self._ext.ours = True
         if self._ext_session is None:
             self._ext_require_session()
             self._ext_session = self._ext_empty_session()
@@ -80,7 +80,7 @@ class SessionMixin(CachingMixin, LifecycleMixin):
         return Session(policy.store, policy.lifetimes)
 
     def _ext_load_session(self) -> Awaitable[None] | None:
-        if "Cookie" in self.request.headers:
+        if self.request.headers.get_list("Cookie"):
             ids = Policy.of(self.application).cookie.ids(self.request.headers)
             if ids:
                 return self._ext_fill_session(ids[:MOST_IDS])
@@ -88,6 +88,7 @@ class SessionMixin(CachingMixin, LifecycleMixin):
         return None
 
     async def _ext_fill_session(self, ids: list[str]) -> None:
+        self._ext.ours = True
         sessions = [self._ext_empty_session() for _ in ids]
         for session, session_id in zip(sessions, ids, strict=True):
             try:
@@ -125,10 +126,9 @@ class SessionMixin(CachingMixin, LifecycleMixin):
             await session.save()
         finally:
             # Also when it failed half-way: the client must not be left with an id that has ended.
-            if session.cookie_due and not session.sealed:
+            if session.cookie_due:
                 self._ext_session_cookie = session.id, session.expires_in()
                 self._ext_send_session_cookie()
-            session.cookie_due = False
 
     def _ext_send_session_cookie(self) -> None:
         if self._ext_session_cookie is not None:
@@ -154,10 +154,12 @@ class SessionMixin(CachingMixin, LifecycleMixin):
 
     async def _ext_keep_alive(self, session: Session, stream: IOStream) -> None:
         interval = Policy.of(self.application).lifetimes.renewal_interval
-        while not stream.closed():
+        while True:
             await asyncio.sleep(min(interval, KEEPALIVE_CHECK))
+            if stream.closed():
+                return
             try:
-                if not stream.closed() and session.renewal_due:
+                if session.renewal_due:
                     await session.keep_alive()
             except SessionGone:
                 return

@@ -299,7 +299,7 @@ async def test_a_python_value_that_cannot_be_used_is_an_error(
 @pytest.mark.gen_test
 async def test_a_step_is_exact_for_numbers_of_many_digits() -> None:
     field = DecimalField(step=Decimal("1e-10"))
-    assert await outcome(field, "1e17") == Decimal("1e17")
+    assert await outcome(field, "1e27") == Decimal("1e27")
     assert await outcome(field, "123456789012345678.00000000005") == {"digits"}
     assert await outcome(field, "12345678901234567.00000000001") == {"step"}
 

@@ -84,12 +84,12 @@ class SQLiteStore(sessions.SessionStore):
     async def release(self, key: str, fence: int) -> None:
         await self._fetch("UPDATE records SET leased = 0 WHERE key = ? AND fence = ?", key, fence)
 
-    async def sessions_of(self, user_id: str) -> list[SessionInfo]:
-        rows = await self._fetch(LIST, user_id, time())
+    async def sessions_of(self, user_id: str | int) -> list[SessionInfo]:
+        rows = await self._fetch(LIST, str(user_id), time())
         return [SessionInfo.of(key, Record(json.loads(text), *rest)) for key, text, *rest in rows]
 
-    async def revoke_user(self, user_id: str) -> int:
-        return len(await self._fetch(REVOKE, user_id, time()))
+    async def revoke_user(self, user_id: str | int) -> int:
+        return len(await self._fetch(REVOKE, str(user_id), time()))
 
     async def close(self) -> None:
         await self._file.close()

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis
@@ -224,3 +225,9 @@ async def test_busy_loop_is_not_taken_for_a_dead_server(store: RedisStore) -> No
 def test_wrong_server_is_refused_at_once(server: object) -> None:
     with pytest.raises(ConfigurationError, match=r"RedisStore\(server\)"):
         RedisStore(server)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kwargs", [{"key_prefix": None}, {"max_bytes": 0}, {"max_keys": "9"}])
+def test_wrong_argument_is_named(kwargs: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(kwargs))):
+        RedisStore("redis://h", **kwargs)

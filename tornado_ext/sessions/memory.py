@@ -134,15 +134,15 @@ class MemoryStore(SessionStore):
         if kept is not None and kept.fence == fence:
             kept.leased_until = 0.0
 
-    async def sessions_of(self, user_id: str) -> list[SessionInfo]:
+    async def sessions_of(self, user_id: str | int) -> list[SessionInfo]:
         """Look into the records of the user."""
-        live = {key: self._live(key) for key in self._users.get(user_id, ())}
+        live = {key: self._live(key) for key in self._users.get(str(user_id), ())}
         infos = [SessionInfo.of(key, kept.record) for key, kept in live.items() if kept]
         return sorted(infos, key=lambda info: info.seen_at, reverse=True)
 
-    async def revoke_user(self, user_id: str) -> int:
+    async def revoke_user(self, user_id: str | int) -> int:
         """Take the records of the user out."""
-        keys = list(self._users.get(user_id, ()))
+        keys = list(self._users.get(str(user_id), ()))
         live = [self._live(key) for key in keys]
         for key in keys:
             self._drop(key)

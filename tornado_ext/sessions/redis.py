@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado_ext._extras import require
 from tornado_ext._redis import RedisServer
+from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions import scripts
 from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.errors import (
@@ -59,9 +60,14 @@ class RedisStore(SessionStore):
         :arg key_prefix: comes before every key, to share a Redis with others.
         :arg max_bytes: of one session, its names and JSON texts; ``max_keys`` limits its keys.
         :raises MissingExtra: if redis is not installed.
-        :raises ConfigurationError: if the URL or a limit can't be right.
+        :raises ConfigurationError: if the URL, the prefix or a limit can't be right.
         """
         self._server = RedisServer(server, "RedisStore(server)")
+        self._configure(key_prefix, max_bytes, max_keys)
+
+    def _configure(self, key_prefix: str, max_bytes: int, max_keys: int) -> None:
+        if not isinstance(key_prefix, str):
+            raise ConfigurationError(f"key_prefix must be a string, not {key_prefix!r}")
         self._prefix = key_prefix
         self._limits = Limits(max_bytes, max_keys)
 
@@ -112,10 +118,10 @@ class RedisStore(SessionStore):
         """End the lease in the hash."""
         await self._script(scripts.RELEASE, "session", key, fence)
 
-    async def sessions_of(self, user_id: str) -> list[SessionInfo]:
+    async def sessions_of(self, user_id: str | int) -> list[SessionInfo]:
         """Load what the user's index names."""
         infos = []
-        for keys in _batches(await self._command("ZRANGE", "user", key_of(user_id), 0, -1)):
+        for keys in _batches(await self._command("ZRANGE", "user", key_of(str(user_id)), 0, -1)):
             records = await asyncio.gather(*map(self.load, keys), return_exceptions=True)
             for key, record in zip(keys, records, strict=True):
                 if isinstance(record, BaseException):
@@ -125,13 +131,13 @@ class RedisStore(SessionStore):
                     infos.append(SessionInfo.of(key, record))
         return sorted(infos, key=lambda info: info.seen_at, reverse=True)
 
-    async def revoke_user(self, user_id: str) -> int:
+    async def revoke_user(self, user_id: str | int) -> int:
         """Bury what the user's index names, until it is empty.
 
         A new id enters the index before its record is stored, and before the record that it
         replaces ends: so it is in the index when this looks again, or meets its tombstone.
         """
-        ended, user = 0, key_of(user_id)
+        ended, user = 0, key_of(str(user_id))
         while keys := await self._command("ZRANGE", "user", user, 0, -1):
             ended += await self._bury(user, keys, scripts.ANY)
         return ended

@@ -7,7 +7,7 @@ from tornado_ext._redis import RedisServer
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.sessions.ring import Ring
-from tornado_ext.sessions.store import MAX_BYTES, MAX_KEYS, Limits
+from tornado_ext.sessions.store import MAX_BYTES, MAX_KEYS
 
 
 class ShardedRedisStore(RedisStore):
@@ -30,13 +30,12 @@ class ShardedRedisStore(RedisStore):
         :arg key_prefix: comes before every key, to share the servers with others.
         :arg max_bytes: of one session, its names and JSON texts; ``max_keys`` limits its keys.
         :raises MissingExtra: if redis or uhashring is not installed.
-        :raises ConfigurationError: if nodes, weights or a limit can't be right.
+        :raises ConfigurationError: if nodes, weights, the prefix or a limit can't be right.
         """
         if not isinstance(nodes, Mapping):
             raise ConfigurationError(f"nodes must map names to Redis URLs, not {nodes!r}")
         self._ring = Ring(nodes, weights)
-        self._prefix = key_prefix
-        self._limits = Limits(max_bytes, max_keys)
+        self._configure(key_prefix, max_bytes, max_keys)
         self._servers: dict[str, RedisServer] = {}
         addresses: dict[str, str] = {}
         for name, url in nodes.items():

@@ -148,11 +148,11 @@ class SessionStore(ABC):
         """Give a lease back; nothing happens if it is over."""
 
     @abstractmethod
-    async def sessions_of(self, user_id: str) -> list[SessionInfo]:
+    async def sessions_of(self, user_id: str | int) -> list[SessionInfo]:
         """Return the live sessions of a user, that which was seen last first."""
 
     @abstractmethod
-    async def revoke_user(self, user_id: str) -> int:
+    async def revoke_user(self, user_id: str | int) -> int:
         """End every session of a user, and return how many these were.
 
         A session that is being stored meanwhile is ended, or its `create` refused; and so is one

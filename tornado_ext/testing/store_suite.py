@@ -348,6 +348,14 @@ class StoreSuite:
         assert await store.load("other") == record_of("7")
 
     @pytest.mark.gen_test
+    async def test_user_may_be_given_as_a_number(self, store: SessionStore) -> None:
+        """As to ``login``, which keeps it as text."""
+        await store.create("key", record_of("7"), TTL)
+        assert [info.key for info in await store.sessions_of(7)] == ["key"]
+        assert await store.revoke_user(7) == 1
+        assert await store.load("key") is None
+
+    @pytest.mark.gen_test
     async def test_revoked_user_can_log_in_again(self, store: SessionStore) -> None:
         """Only the sessions that he had are ended."""
         await store.create("before", record_of("7"), TTL)

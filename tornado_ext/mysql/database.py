@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from ssl import SSLContext
+from types import TracebackType
 from typing import TypeVar
 
 from tornado_ext.errors import ConfigurationError
@@ -117,19 +118,8 @@ class Database(Queries):
             connection._left = True
             pool.release(slot)
 
-    @asynccontextmanager
-    async def _driver(self, limit: Limit) -> AsyncIterator[DriverConnection]:
-        pool = self._pool
-        slot, driver = await pool.acquire(limit.deadline)
-        try:
-            yield driver
-            if not driver.at_rest:
-                raise ProgrammingError(
-                    "the statement left a transaction open or autocommit off, which was undone:"
-                    " use transaction() or acquire()"
-                )
-        finally:
-            pool.release(slot)
+    def _driver(self, limit: Limit) -> "_Loan":
+        return _Loan(self._pool, limit)
 
     @asynccontextmanager
     async def _transaction(
@@ -140,3 +130,28 @@ class Database(Queries):
             connection._transaction(limit, isolation, read_only),
         ):
             yield connection
+
+
+class _Loan:
+    """A connection for one statement. A class, for it costs half of a generator."""
+
+    __slots__ = ("_driver", "_limit", "_pool", "_slot")
+
+    def __init__(self, pool: Pool, limit: Limit) -> None:
+        self._pool = pool
+        self._limit = limit
+
+    async def __aenter__(self) -> DriverConnection:
+        self._slot, self._driver = await self._pool.acquire(self._limit.deadline)
+        return self._driver
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        at_rest = self._driver.at_rest
+        self._pool.release(self._slot)
+        if exc is None and not at_rest:
+            raise ProgrammingError(
+                "the statement left a transaction open or autocommit off, which was undone:"
+                " use transaction() or acquire()"
+            )

@@ -5,6 +5,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from time import monotonic
 from typing import Any
 
 from tornado_ext.errors import ConfigurationError
@@ -114,20 +115,20 @@ class Queries(ABC):
         named: dict[str, object],
         timeout: Seconds,
     ) -> Result:
-        with _naming(sql):
+        try:
             statement = render(sql, parameters, named)
             limit = self._limit(timeout)
             async with self._driver(limit) as driver:
-                start = asyncio.get_running_loop().time()
+                start = monotonic()
                 try:
                     return await driver.query(statement, limit)
                 finally:
-                    self._log_if_slow(sql, asyncio.get_running_loop().time() - start)
-
-    def _log_if_slow(self, sql: str, seconds: float) -> None:
-        if seconds >= self._options.slow_query:
-            milliseconds = round(seconds * 1000)
-            log.warning("slow query, %d ms, request %s: %s", milliseconds, request_id.get(), sql)
+                    seconds = monotonic() - start
+                    if seconds >= self._options.slow_query:
+                        _log_slow(sql, seconds)
+        except DatabaseError as exc:
+            exc.sql = sql
+            raise
 
     def _limit(self, timeout: Seconds = None) -> Limit:
         if timeout is None:
@@ -233,6 +234,11 @@ def _naming(sql: str) -> Iterator[None]:
     except DatabaseError as exc:
         exc.sql = sql
         raise
+
+
+def _log_slow(sql: str, seconds: float) -> None:
+    milliseconds = round(seconds * 1000)
+    log.warning("slow query, %d ms, request %s: %s", milliseconds, request_id.get(), sql)
 
 
 def _rows(result: Result) -> list[Row]:

@@ -2,9 +2,10 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import suppress
 from math import ceil
+from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 
 from tornado_ext._extras import require
@@ -44,6 +45,34 @@ class Result(NamedTuple):
     lastrowid: int  # the first AUTO_INCREMENT value of an INSERT, 0 if none or with RETURNING
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
+
+
+class Exchange:
+    """Have a connection to oneself; close it unless the answer is read to its end."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: "DriverConnection") -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        if self._connection.closed:
+            raise ConnectionLost("the connection was lost before this statement")
+        if self._connection.busy:
+            raise ProgrammingError("another task is in the middle of a statement on the connection")
+        self._connection.busy = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._connection.busy = False
+        if exc is None or (isinstance(exc, DatabaseError) and _leaves_in_order(exc)):
+            return
+        self._connection.terminate()
+        if isinstance(exc, TimeoutError):
+            raise QueryTimeout("the server did not answer the statement in time") from None
+        if isinstance(exc, Exception) and not isinstance(exc, DatabaseError):
+            raise meaning(exc) from exc
 
 
 class DriverConnection(ABC):
@@ -106,9 +135,10 @@ class DriverConnection(ABC):
 
         Raises `DatabaseError`. Only if the server said so the connection can go on.
         """
-        with self._exchange():
+        with Exchange(self):
             async with asyncio.timeout_at(limit.deadline):
-                await self._limit(limit.seconds)
+                if limit.seconds != self._limited:
+                    await self._limit(limit.seconds)
                 return await self._ask(sql)
 
     async def stream(self, sql: bytes, limit: Limit) -> AsyncGenerator[Result, None]:
@@ -116,7 +146,7 @@ class DriverConnection(ABC):
 
         The connection is closed if they are not read to the end.
         """
-        with self._exchange():
+        with Exchange(self):
             async with asyncio.timeout_at(limit.deadline):
                 await self._limit(0)  # the reader may take his time
                 result = await self._begin(sql, unbuffered=True)
@@ -149,35 +179,10 @@ class DriverConnection(ABC):
         self.closed = True
         self.client.close()
 
-    @contextmanager
-    def _exchange(self) -> Iterator[None]:
-        """Have the connection to oneself; close it unless the answer is read to its end."""
-        if self.closed:
-            raise ConnectionLost("the connection was lost before this statement")
-        if self.busy:
-            raise ProgrammingError("another task is in the middle of a statement on the connection")
-        self.busy = True
-        whole = False
-        try:
-            yield
-            whole = True
-        except TimeoutError:
-            raise QueryTimeout("the server did not answer the statement in time") from None
-        except DatabaseError as exc:
-            whole = _leaves_in_order(exc)
-            raise
-        except Exception as exc:
-            raise meaning(exc) from exc
-        finally:
-            self.busy = False
-            if not whole:
-                self.terminate()
-
     async def _limit(self, seconds: float) -> None:
         """Let the server end by itself what nobody waits for any more."""
-        if seconds != self._limited:
-            await self._query(_LIMIT % (seconds, ceil(seconds * 1000)))
-            self._limited = seconds
+        await self._query(_LIMIT % (seconds, ceil(seconds * 1000)))
+        self._limited = seconds
 
     async def _ask(self, sql: bytes) -> Result:
         try:

@@ -35,14 +35,13 @@ class Accounts(BaseHandler):
 
 
 class Transfer(BaseHandler):
-    async def post(self):
-        async with self.db.transaction() as tx:  # an exception undoes all of it
-            await self.add(tx, self.get_argument("from"), -10)
-            await self.add(tx, self.get_argument("to"), 10)
+    async def post(self):  # in one transaction, which an error response undoes
+        await self.add(self.get_argument("from"), -10)
+        await self.add(self.get_argument("to"), 10)
 
-    async def add(self, tx, name, amount):
+    async def add(self, name, amount):
         sql = "UPDATE accounts SET balance = balance + %s WHERE name = %s"
-        if (await tx.execute(sql, amount, name)).rowcount == 0:
+        if (await self.tx.execute(sql, amount, name)).rowcount == 0:
             raise HTTPError(404, reason="There is no such account")
 
 

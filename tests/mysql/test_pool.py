@@ -15,6 +15,7 @@ from tornado.ioloop import IOLoop
 from tornado_ext.errors import Unavailable
 from tornado_ext.mysql import (
     ConnectFailed,
+    ConnectionLost,
     Database,
     PoolTimeout,
     ProgrammingError,
@@ -363,6 +364,55 @@ async def test_an_idle_connection_to_a_frozen_server_is_given_up(
     assert (database.stats().open, database.stats().in_use) == (0, 0)
 
 
+# Age ---------------------------------------------------------------------------------------------
+
+
+@gen_test
+async def test_idle_connections_are_closed_down_to_min_size(
+    mysql_url: str, make_db: MakeDatabase
+) -> None:
+    database = make_db(mysql_url, min_size=2, max_idle=0.1)
+    async with busy(database), busy(database), busy(database):
+        assert database.stats().open == 3
+
+    async with asyncio.timeout(4):
+        while database.stats().open > 2 or database.stats().in_use:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+
+    assert database.stats().open == 2
+
+
+@gen_test
+async def test_an_old_connection_is_replaced_however_busy(url: str, make_db: MakeDatabase) -> None:
+    database = make_db(url, max_size=1, max_age=0.2)
+
+    ids = set()
+    async with asyncio.timeout(4):
+        while len(ids) < 3:
+            ids.add(await database.fetch_value("SELECT CONNECTION_ID()"))
+            await asyncio.sleep(0.01)
+
+    assert database.stats().open == 1
+
+
+@gen_test
+async def test_connections_of_one_age_are_not_replaced_at_once(
+    mysql_url: str, make_db: MakeDatabase
+) -> None:
+    pool = Pool(*parse(mysql_url, {"max_age": 100}, DRIVERS))
+    loans = [await pool.acquire(inf) for _ in range(5)]
+
+    ages = {round(slot.expires_at - asyncio.get_running_loop().time()) for slot, _ in loans}
+
+    assert len(ages) > 1
+    assert min(ages) >= 79
+    assert max(ages) <= 100
+    for slot, _ in loans:
+        pool.release(slot)
+    await pool.close()
+
+
 # The end -----------------------------------------------------------------------------------------
 
 
@@ -380,6 +430,34 @@ async def test_close_ends_free_connections_now_and_lent_ones_when_they_come_back
     async with asyncio.timeout(10):
         while await connections_of(observer) != 1:
             await asyncio.sleep(0.01)
+
+
+@gen_test
+async def test_close_waits_for_lent_connections_as_long_as_it_may(
+    db: Database,
+) -> None:
+    asked = asyncio.create_task(db.fetch_value("SELECT 1 + SLEEP(0.1)"))
+    while not db.stats().open:
+        await asyncio.sleep(0)
+
+    await db.close(timeout=4)
+
+    assert asked.done()
+    assert await asked == 1
+    assert (db.stats().open, db.stats().in_use) == (0, 0)
+
+
+@gen_test
+async def test_close_ends_what_takes_longer_than_its_timeout(db: Database) -> None:
+    asked = asyncio.create_task(db.fetch_value("SELECT SLEEP(30)"))
+    while not db.stats().open:
+        await asyncio.sleep(0)
+
+    await db.close(timeout=0.05)
+
+    with pytest.raises(ConnectionLost):
+        await asked
+    assert (db.stats().open, db.stats().in_use) == (0, 0)
 
 
 @gen_test

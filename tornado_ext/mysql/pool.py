@@ -45,13 +45,13 @@ class PoolStats:
 class Slot:
     """A place for one connection. Who holds the slot may use the connection, and nobody else."""
 
-    __slots__ = ("_address", "_connection", "_expires_at", "_options", "used_at")
+    __slots__ = ("_address", "_connection", "_options", "expires_at", "used_at")
 
     def __init__(self, address: Address, options: Options) -> None:
         self._address = address
         self._options = options
         self._connection: DriverConnection | None = None
-        self._expires_at = 0.0  # in the time of the loop, as all times here
+        self.expires_at = 0.0  # in the time of the loop, as all times here
         self.used_at = 0.0
 
     @property
@@ -66,20 +66,20 @@ class Slot:
         """
         now = asyncio.get_running_loop().time()
         connection = self._connection
-        if connection is not None and now < min(self.used_at + TRUSTED_IDLE, self._expires_at):
+        if connection is not None and now < min(self.used_at + TRUSTED_IDLE, self.expires_at):
             return connection
         timeout = self._options.connect_timeout
         limit = min(now + timeout, deadline)
         try:
             async with asyncio.timeout_at(limit):
-                if connection is not None and now >= self._expires_at:
+                if connection is not None and now >= self.expires_at:
                     await self.quit()
                     connection = None
                 # A connection that says nothing is given half of the time: another one may.
                 if connection is None or not await connection.answers(now + timeout / 2):
                     connection = await DRIVERS[self._address.scheme].open(self._address)
                     age = self._options.max_age * random.uniform(1 - AGE_JITTER, 1)  # noqa: S311
-                    self._expires_at = now + age
+                    self.expires_at = now + age
         except TimeoutError:
             raise ConnectFailed(
                 f"{self._address} did not answer within {limit - now:.2g} s"

@@ -252,11 +252,11 @@ def test_settings_are_closed_the_rooms_first(run: Callable[[str], Process]) -> N
     process = run(
         "store = Closing('store')\n"
         "serve(lambda: make_app(session_store=store, again=store, database=Closing('database'),\n"
-        "    room_bus=ClosingBus(), closing_class=Closing), 0)"
+        "    room_bus=ClosingBus(), middleware=[Closing('limit')], closing_class=Closing), 0)"
     )
     process.serves()
     process.send(signal.SIGTERM)
-    assert process.ends() == (0, "closed rooms\nclosed store\nclosed database\n", "")
+    assert process.ends() == (0, "closed rooms\nclosed store\nclosed database\nclosed limit\n", "")
 
 
 def test_a_setting_that_can_not_be_closed_does_not_keep_the_others_open(

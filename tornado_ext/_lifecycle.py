@@ -289,8 +289,11 @@ class LifecycleMixin(ReplyMixin):
         finally:
             del exc  # a reference cycle
 
-    def _ext_ask_early(self, exc: Exception) -> bool:
+    def _ext_answered_early(self, exc: object) -> bool:
         """Ask about an error before ``prepare``, where nothing is awaited: ``def`` hooks alone."""
+        if self._ext.begun or self._ext.errors or not isinstance(exc, Exception):
+            return False
+        self._ext.begun = True
         for hook in self._ext_exception_hooks():
             if not (inspect.iscoroutinefunction(hook) or is_coroutine_function(hook)):
                 try:
@@ -301,22 +304,21 @@ class LifecycleMixin(ReplyMixin):
                 except Exception:
                     app_log.exception("%s failed", name_of(hook))
                 if self._ext.finishing:
+                    self._ext.answered_early = True
                     return True
         return False
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Send the error page; an uncaught error of this package brings its own status."""
         state = self._ext
+        exc = kwargs.get("exc_info", (None, None, None))[1]
+        if state.answered_early or self._ext_answered_early(exc):
+            return
         if state.finishing:
             task = asyncio.current_task()
             if task is None or not task.cancelling():  # Tornado 6.6 sends a 500 when cancelled
                 gen_log.error("Cannot send error response after finish()")
             return
-        exc = kwargs.get("exc_info", (None, None, None))[1]
-        if not state.begun and not state.errors and isinstance(exc, Exception):
-            state.begun = True
-            if self._ext_ask_early(exc):
-                return
         state.failure = None
         self._ext_discard_reply()
         if isinstance(exc, TornadoExtError):
@@ -337,6 +339,8 @@ class LifecycleMixin(ReplyMixin):
         tb: TracebackType | None,
     ) -> None:
         """Log an uncaught exception: in one line, where it is no fault of the program."""
+        if self._ext_answered_early(value):
+            return
         if isinstance(value, TornadoExtError) and value.status_code != 500:
             summary = f"{self.request.method} {self.request.uri} ({self.request.remote_ip})"
             gen_log.warning(

@@ -38,6 +38,7 @@ class State:
     """
 
     begun = False  # prepare was called, or an error came before it
+    answered_early = False  # that error, by an exception hook
     prepared = False  # our prepare() was reached
     verb_begun = False
     running = False  # prepare or the verb runs, and will pass a failure on

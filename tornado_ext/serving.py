@@ -95,6 +95,7 @@ async def _serve(
 async def _close_settings(app: Application) -> None:
     """Close what can be closed: the rooms first, whose sockets use the others."""
     settings = [app.settings.get("room_bus"), *app.settings.values()]
+    settings += app.settings.get("middleware", ())
     for setting in {id(setting): setting for setting in settings}.values():
         close = getattr(setting, "close", None)
         if inspect.iscoroutinefunction(close) and not isinstance(setting, type):

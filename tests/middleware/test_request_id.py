@@ -191,6 +191,17 @@ async def test_every_log_record_of_a_request_has_its_id(
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/", "/late"])
+async def test_log_of_a_request_refused_before_prepare_has_its_id(
+    fetch: Fetch, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    caplog.handler.addFilter(RequestIdFilter())
+    await fetch("edge-1", path=path, method="POST", body="")
+    messages = {(r.name, r.request_id) for r in caplog.records}  # type: ignore[attr-defined]
+    assert messages == {("tornado.general", "edge-1"), ("tornado.access", "edge-1")}
+
+
+@pytest.mark.gen_test
 async def test_record_outside_of_a_request_has_a_dash(caplog: pytest.LogCaptureFixture) -> None:
     caplog.handler.addFilter(RequestIdFilter())
     logging.getLogger("elsewhere").warning("hello")

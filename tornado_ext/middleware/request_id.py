@@ -45,8 +45,12 @@ class RequestId(Middleware):
         """Set `request_id` for all that runs in this request."""
         self._identify(handler)
 
+    def process_exception(self, handler: RequestHandler, exc: Exception) -> None:  # noqa: ARG002
+        """Set it for the log of a request that is refused before ``prepare``."""
+        self._identify(handler)
+
     def process_response(self, handler: RequestHandler) -> None:
-        """Send the id; a request refused before ``prepare`` gets its own here."""
+        """Send the id."""
         handler.set_header(self.header, self._identify(handler))
 
     def _identify(self, handler: RequestHandler) -> str:

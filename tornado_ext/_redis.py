@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 TOTAL_TIMEOUT = 0.5  # seconds, for a command with all that it needs, connecting included
 CONNECT_TIMEOUT = 0.25  # seconds, TLS and authentication included
 
-# Whatever the URL says. Waits are bounded by `SharedConnection`; with its own retries redis-py
-# 8.1 waits four seconds for a server that refuses.
+# Whatever the URL says. `SharedConnection` bounds the waits, so that a busy loop cuts none short.
 CONNECTION = {
     "protocol": 2,
     "decode_responses": True,

@@ -204,10 +204,8 @@ class Line:
             while True:
                 await shared.asked.wait()
                 if not self.sent and self._loop.time() > self._quiet_since + IDLE:
-                    for _ in range(
-                        3
-                    ):  # turns of the loop, in which it tells of a closed connection
-                        await asyncio.sleep(0)
+                    for _ in range(3):
+                        await asyncio.sleep(0)  # if it was closed, the loop tells the reader now
                 if shared.line is not self:
                     return
                 shared.asked.clear()
@@ -242,7 +240,7 @@ class Line:
             if command.repeatable and shared.line is self:
                 shared.unsent.appendleft(command._replace(repeatable=False))
             else:
-                _fail(command, ConnectionLost(f"{why} The command may have been carried out."))
+                _fail(command, ConnectionLost(f"the command may have been carried out: {why}"))
         self.sent.clear()
         shared.dismiss(self)
 

@@ -99,9 +99,7 @@ async def test_store_that_can_not_be_asked_logs_nobody_out(
     cookie = client.cookie("session")
     repair = failure(server, admin)
     for action in (show, put(a=2), lambda h: h.session.login(7), lambda h: h.session.logout()):
-        began = time.monotonic()
         reply = await do(action)
-        assert time.monotonic() - began < 2
         assert (reply.code, reply.headers["Retry-After"], reply.body) == (503, "1", b"503 None")
         assert "Set-Cookie" not in reply.headers
     assert (await do(lambda h: h.write("hello"))).body == b"hello"

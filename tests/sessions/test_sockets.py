@@ -1,8 +1,7 @@
 """The session of a WebSocket: loaded before open(), stored by hand, kept alive if so set."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from inspect import isawaitable
 
@@ -12,14 +11,14 @@ from tornado.websocket import WebSocketClientConnection, WebSocketHandler
 
 from tests.sessions.acting import Do, put, shown
 from tornado_ext.sessions import (
+    Change,
     CookieSent,
     MemoryStore,
-    Record,
     SessionGone,
     SessionMixin,
     SessionTooLarge,
     StoreUnavailable,
-    mixin,
+    lifetimes,
 )
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.testing import Client
@@ -213,64 +212,83 @@ async def test_save_that_on_close_leaves_to_a_task_is_not_complained_of(
 # Kept alive.
 
 
-@pytest.mark.gen_test
-@pytest.mark.parametrize("keepalive", [True, False])
-async def test_open_socket_keeps_its_session_alive_if_so_set(
-    do: Do, app: Application, client: Client, keepalive: bool
-) -> None:
-    app.settings.update(session_idle_timeout=0.4, session_websocket_keepalive=keepalive)
-    await do(put(n=1))
-    async with opened(client):
-        await asyncio.sleep(1)
-        assert ("n" in await shown(do)) is keepalive
+class Counting(MemoryStore):
+    """Counts saves, and does not answer while ``away``."""
 
-
-@pytest.mark.gen_test
-async def test_socket_that_closed_keeps_nothing_alive(
-    do: Do, app: Application, client: Client
-) -> None:
-    app.settings.update(session_idle_timeout=0.3, session_websocket_keepalive=True)
-    await do(put(n=1))
-    async with opened(client):
-        await asyncio.sleep(0.5)
-    await asyncio.sleep(0.6)
-    assert "n" not in await shown(do)
-
-
-class Away(MemoryStore):
-    """Does not answer while ``away``."""
-
+    saves = 0
     away = False
-    asked = 0
 
-    async def save(self, key, change):  # type: ignore[no-untyped-def]
-        self.asked += 1
+    async def save(self, key: str, change: Change) -> Collection[str] | None:
+        self.saves += 1
         if self.away:
             raise StoreUnavailable("away")
         return await super().save(key, change)
 
 
+@pytest.fixture
+def kept_alive(app: Application, monkeypatch: pytest.MonkeyPatch) -> Counting:
+    """Have open sockets renew their sessions five times in a second."""
+    monkeypatch.setattr(lifetimes, "RENEWAL_INTERVAL", 0.1)
+    store = Counting()
+    app.settings.update(
+        session_store=store, session_idle_timeout=2, session_websocket_keepalive=True
+    )
+    return store
+
+
+@pytest.mark.gen_test
+async def test_open_socket_keeps_its_session_alive(
+    do: Do, client: Client, kept_alive: Counting
+) -> None:
+    await do(put(n=1))
+    (kept,) = kept_alive._kept.values()
+    expires_at = kept.expires_at
+    async with opened(client):
+        await wait_for(lambda: kept_alive.saves == 2)
+    assert kept.expires_at > expires_at
+    assert kept.record.fields == {"n": "1"}
+
+
+@pytest.mark.gen_test
+async def test_socket_keeps_nothing_alive_unless_so_set(
+    do: Do, app: Application, client: Client, kept_alive: Counting
+) -> None:
+    app.settings["session_websocket_keepalive"] = False
+    await do(put(n=1))
+    async with opened(client):
+        await asyncio.sleep(0.5)
+    assert kept_alive.saves == 0
+
+
+@pytest.mark.gen_test
+async def test_socket_that_closed_keeps_nothing_alive(
+    do: Do, client: Client, kept_alive: Counting
+) -> None:
+    await do(put(n=1))
+    async with opened(client) as socket:
+        await wait_for(lambda: kept_alive.saves > 0)
+        socket.close()
+        while await socket.read_message() is not None:
+            pass
+    saves = kept_alive.saves
+    await asyncio.sleep(0.5)
+    assert kept_alive.saves <= saves + 1  # one may have been under way
+
+
 @pytest.mark.gen_test
 async def test_keepalive_goes_on_after_an_outage_and_ends_with_the_session(
-    do: Do,
-    app: Application,
-    client: Client,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    do: Do, client: Client, kept_alive: Counting, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(mixin, "KEEPALIVE_CHECK", 0.05)
-    store = app.settings["session_store"] = Away()
-    app.settings.update(session_idle_timeout=1, session_websocket_keepalive=True)
     await do(put(n=1))
-    ((key, _),) = store._kept.items()
+    ((key, kept),) = kept_alive._kept.items()
+    seen_at = kept.record.seen_at
     async with opened(client):
-        store.away = True
-        await wait_for(lambda: store.asked > 0)
-        store.away = False
+        kept_alive.away = True
+        await wait_for(lambda: kept_alive.saves > 0)
+        kept_alive.away = False
         assert "GET /socket: its session is not kept alive: away" in caplog.text
-        seen = (await store.load(key) or Record()).seen_at
-        await wait_for(lambda: store._kept[key].record.seen_at > seen)
-        await store.delete(key)
-        asked, began = store.asked, time.monotonic()
-        await wait_for(lambda: time.monotonic() - began > 0.8)
-        assert store.asked <= asked + 1
+        await wait_for(lambda: kept.record.seen_at > seen_at)
+        await kept_alive.delete(key)
+        saves = kept_alive.saves
+        await asyncio.sleep(0.8)
+        assert kept_alive.saves <= saves + 1

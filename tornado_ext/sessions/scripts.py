@@ -28,7 +28,7 @@ if ARGV[3] ~= '' then
   """
     + NOW
     + """
-  if held[1] ~= ARGV[3] or tonumber(held[2]) <= now then return -2 end
+  if held[1] ~= ARGV[3] or tonumber(string.match(held[2], '%d+')) <= now then return -2 end
 end
 local first, added, gone = 7 + ARGV[6], 0, {}
 for i = 7, first - 1 do
@@ -67,22 +67,22 @@ end
 return held
 """
 
-# ARGV: for how long. Returns the fence, or 0. A lease that would last longer than this one is of a
-# clock that was put back.
-LEASE = (
-    NOW
-    + """
+# ARGV: for how long. Returns the fence, or 0. What is kept is until when, and for how long: a lease
+# that has more than that left is of a clock that was put back.
+LEASE = NOW + """
 if redis.call('HEXISTS', KEYS[1], 'made') == 0 then return 0 end
-local left = tonumber(redis.call('HGET', KEYS[1], 'leased') or 0) - now
-if left > 0 and left <= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'leased', now + ARGV[1])
+local held = redis.call('HGET', KEYS[1], 'leased') or '0 0'
+local ends, length = string.match(held, '(%d+) (%d+)')
+if ends - now > 0 and ends - now <= tonumber(length) then return 0 end
+redis.call('HSET', KEYS[1], 'leased', now + ARGV[1] .. ' ' .. ARGV[1])
 return redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """
-)
 
 # ARGV: fence
 RELEASE = """
-if redis.call('HGET', KEYS[1], 'fence') == ARGV[1] then redis.call('HSET', KEYS[1], 'leased', 0) end
+if redis.call('HGET', KEYS[1], 'fence') == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'leased', '0 0')
+end
 """
 
 # KEYS: a user's index. ARGV: session, how long it may live, how long one has to be in the index to

@@ -1,10 +1,11 @@
 """Sessions in one Redis, each a hash with a field per key, so that writers of different keys agree.
 
 A record is the hash ``<prefix>session:<key>``: ``made`` (when, when it ends, and the user),
-``seen`` and ``size``, ``:<name>`` for each value, and ``fence`` and ``leased`` once it was leased.
-A tombstone has ``replaced`` or ``revoked`` alone. The sorted set ``<prefix>user:<hash>`` has the
-keys of a user's sessions. Each script has one key: Redis runs it whole, and nothing in between
-(Redis documentation, "Scripting with Lua"), and the keys may be on different nodes of a Cluster.
+``seen`` and ``size``, ``:<name>`` for each value, and, once it was leased, ``fence``, ``leased``
+(until when) and ``lent`` (for how long). A tombstone has ``replaced`` or ``revoked`` alone. The
+sorted set ``<prefix>user:<hash>`` has the keys of a user's sessions. Each script has one key: Redis
+runs it whole, and nothing in between (Redis documentation, "Scripting with Lua"), and the keys may
+be on different nodes of a Cluster.
 """
 
 import asyncio
@@ -223,7 +224,7 @@ def _record(held: Sequence[str]) -> Record | None:
     try:
         created_at, ends_at, *user_id = texts.pop("made").split(" ", 2)
         seen_at = float(texts.pop("seen"))
-        for name in ("size", "fence", "leased"):
+        for name in ("size", "fence", "leased", "lent"):
             texts.pop(name, None)
         return Record(
             {name[1:]: text for name, text in texts.items()},

@@ -18,7 +18,7 @@ return 1
 
 # ARGV: ttl, when seen, fence or '', limits of bytes and of keys, number of fields to delete, these,
 # then field, value, ... Returns the fields that were deleted, or a number. The fields that are no
-# values are made, seen, size and, after the first lease, fence and leased.
+# values are made, seen, size and, after the first lease, fence, leased and lent.
 SAVE = (
     """
 local size = tonumber(redis.call('HGET', KEYS[1], 'size') or -1)
@@ -28,7 +28,7 @@ if ARGV[3] ~= '' then
   """
     + NOW
     + """
-  if held[1] ~= ARGV[3] or tonumber(string.match(held[2], '%d+')) <= now then return -2 end
+  if held[1] ~= ARGV[3] or tonumber(held[2]) <= now then return -2 end
 end
 local first, added, gone = 7 + ARGV[6], 0, {}
 for i = 7, first - 1 do
@@ -43,7 +43,7 @@ for i = first, #ARGV, 2 do
   size = size - length + #ARGV[i + 1]
 end
 if first < #ARGV then
-  local keys = redis.call('HLEN', KEYS[1]) - 3 - 2 * redis.call('HEXISTS', KEYS[1], 'fence')
+  local keys = redis.call('HLEN', KEYS[1]) - 3 - 3 * redis.call('HEXISTS', KEYS[1], 'fence')
   if size > tonumber(ARGV[4]) or keys + added > tonumber(ARGV[5]) then return -1 end
 end
 for _, name in ipairs(gone) do redis.call('HDEL', KEYS[1], name) end
@@ -67,22 +67,23 @@ end
 return held
 """
 
-# ARGV: for how long. Returns the fence, or 0. What is kept is until when, and for how long: a lease
-# that has more than that left is of a clock that was put back.
-LEASE = NOW + """
+# ARGV: for how long. Returns the fence, or 0. A lease that has more left than it was lent for is of
+# a clock that was put back.
+LEASE = (
+    NOW
+    + """
 if redis.call('HEXISTS', KEYS[1], 'made') == 0 then return 0 end
-local held = redis.call('HGET', KEYS[1], 'leased') or '0 0'
-local ends, length = string.match(held, '(%d+) (%d+)')
-if ends - now > 0 and ends - now <= tonumber(length) then return 0 end
-redis.call('HSET', KEYS[1], 'leased', now + ARGV[1] .. ' ' .. ARGV[1])
+local held = redis.call('HMGET', KEYS[1], 'leased', 'lent')
+local left = tonumber(held[1] or 0) - now
+if left > 0 and left <= tonumber(held[2] or 0) then return 0 end
+redis.call('HSET', KEYS[1], 'leased', now + ARGV[1], 'lent', ARGV[1])
 return redis.call('HINCRBY', KEYS[1], 'fence', 1)
 """
+)
 
 # ARGV: fence
 RELEASE = """
-if redis.call('HGET', KEYS[1], 'fence') == ARGV[1] then
-  redis.call('HSET', KEYS[1], 'leased', '0 0')
-end
+if redis.call('HGET', KEYS[1], 'fence') == ARGV[1] then redis.call('HSET', KEYS[1], 'leased', 0) end
 """
 
 # KEYS: a user's index. ARGV: session, how long it may live, how long one has to be in the index to

@@ -199,6 +199,11 @@ class StoreSuite:
         changed = full | {names[0]: f'"{"z" * (rest + 1)}"'}
         assert await store.save("key", change(**changed)) == []
         assert await store.load("key") == record_of(**changed)
+        fence = await lease(store)  # which takes no room
+        assert await store.save("key", change(fence=fence, **full)) == []
+        with pytest.raises(SessionTooLarge):
+            await store.save("key", change(names[0], another="1", one_more="1"))
+        assert await store.load("key") == record_of(**full)
 
     @pytest.mark.gen_test
     @pytest.mark.parametrize(

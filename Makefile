@@ -6,6 +6,7 @@ PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 PORT = 8888
 DB = mysql
 TOPIC =
+MINUTES = 10
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -16,7 +17,7 @@ BROWSER = chromium:chromium chromedriver:chromium-driver
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo demo-full test lint bench clean programs
+.PHONY: help demo demo-full test test-long lint bench clean programs
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +30,9 @@ demo-full: programs $(VENV)/.installed-all ## run it in two processes on private
 
 test: programs lint ## check style and types, and run every test
 	$(BIN)/pytest
+
+test-long: programs $(VENV)/.installed-dev ## look for faults of sessions at random, for longer; MINUTES=10
+	SESSION_MACHINE_MINUTES=$(MINUTES) $(BIN)/pytest tests/sessions/test_machine.py
 
 lint: $(VENV)/.installed-dev ## check style and types
 	$(BIN)/ruff check
@@ -68,6 +72,7 @@ $(VENV)/.made:
 # the demo and the tests start servers of their own.
 demo-full bench: PROGRAMS = $(SERVERS)
 test: PROGRAMS = $(SERVERS) $(BROWSER)
+test-long: PROGRAMS = $(SERVERS)
 programs:
 	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for program in $(PROGRAMS); do \

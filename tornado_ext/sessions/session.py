@@ -132,6 +132,7 @@ class Session(SavedValues):
         async with self._saving:
             names = sorted(name for name in self._values if name.startswith(FLASH))
             values = {name: self._values.pop(name) for name in names}
+            self._suspects.difference_update(names)  # they are dealt with here
             stored = [name for name in names if name in self._texts]
             ours = await self._write({}, stored) if stored else None
             lost = set(stored).difference(ours or ())

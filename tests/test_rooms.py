@@ -491,6 +491,20 @@ class TestRedisTrouble:
         assert [await bob.hears(), await bob.hears()] == ["one", "two"]
 
     @pytest.mark.gen_test
+    async def test_the_url_sets_how_long_a_broadcast_waits(
+        self, start: Callable[[LocalBus], Process], redis_server: RedisServer, redis_url: str
+    ) -> None:
+        process = start(RedisBus(f"{redis_url}?socket_timeout=2"))
+        ann = await process.guest()
+        await ann.socket.members("lobby")
+        redis_server.freeze()
+        broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "hello"))
+        await asyncio.sleep(2 * TOTAL_TIMEOUT)
+        redis_server.thaw()
+        await broadcast
+        assert await ann.hears() == "hello"
+
+    @pytest.mark.gen_test
     async def test_a_redis_that_dies_is_noticed_by_who_waits_for_it(
         self, process: Process, redis_server: RedisServer
     ) -> None:

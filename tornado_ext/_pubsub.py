@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tornado.log import gen_log
 
 from tornado_ext._patience import patience
-from tornado_ext._redis import TOTAL_TIMEOUT, RedisServer
+from tornado_ext._redis import RedisServer
 from tornado_ext._shared import ConnectionLost, Line
 
 FIRST_RETRY, LAST_RETRY = 0.1, 2.0  # seconds between attempts to connect, doubling
@@ -23,8 +23,8 @@ class PubSub:
 
     What is published here comes back here once, whatever becomes of Redis. ``channels()`` are
     those to listen on after connecting; ``on_beat`` is awaited then, and every ``interval``
-    seconds. What Redis does not do within `TOTAL_TIMEOUT` raises as `RedisServer.command` does;
-    at once, if it is known to be away.
+    seconds. What Redis does not do in time raises as `RedisServer.command` does; at once, if it
+    is known to be away.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PubSub:
         number, sent = next(self._numbers), _Sent(channel, payload, asyncio.Future())
         line = None
         try:
-            async with patience(TOTAL_TIMEOUT):
+            async with patience(self._server.timeout):
                 await self._check()
                 self._in_flight[number] = sent
                 header = f"{self.process}:{number} ".encode()

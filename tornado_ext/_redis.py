@@ -55,13 +55,13 @@ class RedisServer:
         self._errors = require("redis.exceptions", "redis")
         self._target = target
         self._loops: dict[asyncio.AbstractEventLoop, SharedConnection] = {}
-        self._timeouts = TOTAL_TIMEOUT, CONNECT_TIMEOUT
+        self.timeout, self._connect_timeout = TOTAL_TIMEOUT, CONNECT_TIMEOUT
         self._pool: ConnectionPool  # never used as one: it knows how to make a connection
         if isinstance(target, str):
             try:
                 options = redis.connection.parse_url(target)
                 _check_database(target, options)
-                self._timeouts = _timeouts(options)
+                self.timeout, self._connect_timeout = _timeouts(options)
                 self._pool = redis.ConnectionPool(**options | CONNECTION)
                 self._connect(True)
             except (ValueError, TypeError) as exc:
@@ -95,7 +95,7 @@ class RedisServer:
 
     def listener(self, on_push: Callable[[Any], bool]) -> SharedConnection:
         """Return a connection of the caller's own to the server of a URL; replies are bytes."""
-        return SharedConnection(partial(self._connect, False), *self._timeouts, on_push=on_push)
+        return self._connection(decode=False, on_push=on_push)
 
     async def close(self) -> None:
         """Close the running loop's connection, once the replies that are due have come or failed.
@@ -111,9 +111,14 @@ class RedisServer:
         if shared is None:
             for ended in [other for other in self._loops if other.is_closed()]:
                 del self._loops[ended]
-            shared = SharedConnection(partial(self._connect, True), *self._timeouts)
-            self._loops[loop] = shared
+            shared = self._loops[loop] = self._connection(decode=True)
         return shared
+
+    def _connection(
+        self, *, decode: bool, on_push: Callable[[Any], bool] | None = None
+    ) -> SharedConnection:
+        connect = partial(self._connect, decode)
+        return SharedConnection(connect, self.timeout, self._connect_timeout, on_push)
 
     def _connect(self, decode: bool) -> "AbstractConnection":
         options = self._pool.connection_kwargs | {"decode_responses": decode}
@@ -121,7 +126,7 @@ class RedisServer:
 
     async def _ask_client(self, args: tuple[str | bytes | int | float, ...]) -> Any:
         try:
-            async with patience(TOTAL_TIMEOUT):
+            async with patience(self.timeout):
                 return _plain(await self._target.execute_command(*args))  # type: ignore[union-attr]
         except self._errors.ResponseError:
             raise

@@ -30,6 +30,7 @@ from tornado.web import (
 )
 from tornado.websocket import WebSocketHandler, websocket_connect
 
+from tests.conftest import cancel_tasks
 from tornado_ext.errors import TornadoExtError, Unavailable
 from tornado_ext.middleware import Middleware, MiddlewareMixin, NotFoundHandler
 
@@ -613,6 +614,36 @@ async def test_failed_work_before_prepare_gives_a_whole_error_page(
 
 
 @pytest.mark.gen_test
+async def test_fault_of_the_program_before_prepare_is_a_500(
+    fetch: Fetch, saving: Saving, app: Application
+) -> None:
+    app.settings["xsrf_cookies"] = True
+    saving.fail_with = ZeroDivisionError()
+    response = await fetch("/post", method="POST", body="")
+    assert (response.code, response.body) == (500, error_page("500: Internal Server Error"))
+
+
+@pytest.mark.gen_test
+async def test_step_after_the_failed_one_still_runs_and_runs_once(
+    app: Application, fetch: Fetch, saving: Saving
+) -> None:
+    ran: list[str] = []
+
+    class Unended(SyncGet):
+        def _ext_end_transaction(self) -> None:
+            ran.append("transaction")
+            raise Unavailable("the database did not answer")
+
+        def _ext_save_session(self) -> None:
+            ran.append("session")
+
+    app.add_handlers(".*", [("/unended", Unended)])
+    response = await fetch("/unended")
+    assert (response.code, response.headers["X-Saved"]) == (503, "2")
+    assert ran == ["transaction", "session"]
+
+
+@pytest.mark.gen_test
 async def test_failed_work_of_an_error_page_gives_a_whole_error_page(
     fetch: Fetch, saving: Saving
 ) -> None:
@@ -877,6 +908,22 @@ async def test_websocket_is_refused_when_the_work_fails(
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/named/1/b", "/numbered/b/1"])
+async def test_websocket_is_opened_with_the_groups_of_its_path(
+    app: Application, http_server: HTTPServer, http_port: int, path: str
+) -> None:
+    class Room(MiddlewareMixin, WebSocketHandler):
+        def open(self, room: str, seat: str) -> None:
+            self.write_message(f"{room} {seat}")
+
+    app.add_handlers(".*", [(r"/named/(?P<seat>.)/(?P<room>.)", Room)])
+    app.add_handlers(".*", [(r"/numbered/(.)/(.)", Room)])
+    socket = await websocket_connect(f"ws://127.0.0.1:{http_port}{path}")
+    assert await socket.read_message() == "b 1"
+    socket.close()
+
+
+@pytest.mark.gen_test
 async def test_plain_request_to_a_websocket_is_refused(fetch: Fetch, saving: Saving) -> None:
     assert (await fetch("/echo")).code == 400
     assert (saving.saved, saving.finished) == (1, 1)
@@ -942,6 +989,32 @@ async def test_cancelled_handler_still_replies(
     assert (response.code, response.body) == (200, b"hello")
     assert_saved_once(response, saving)
     assert tasks[0].cancelled()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.gen_test
+async def test_end_of_the_loop_makes_no_error_page(
+    app: Application, raw: IOStream, caplog: pytest.LogCaptureFixture
+) -> None:
+    working = asyncio.Event()
+    pages: list[int] = []
+
+    class Endless(Middleware):
+        async def process_response(self, handler: RequestHandler) -> None:
+            working.set()
+            await asyncio.Event().wait()
+
+    class Ending(SyncGet):
+        def write_error(self, status_code: int, **kwargs: Any) -> None:
+            pages.append(status_code)
+
+    app.settings["middleware"] = [Endless()]
+    app.add_handlers(".*", [("/ending", Ending)])
+    await raw.write(b"GET /ending HTTP/1.1\r\nHost: x\r\n\r\n")
+    await working.wait()
+    await cancel_tasks()  # as asyncio.run() does
+    await asyncio.sleep(0.001)
+    assert pages == []
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 

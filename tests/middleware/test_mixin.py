@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -214,7 +215,7 @@ async def test_prepare_that_finishes_without_super_is_an_error_in_the_log(
 
     add(app, "/", [Tracing("a")], [], Forgetful)
     assert (await get("/")).body == b"all by myself"
-    assert "has not awaited super().prepare()" in caplog.text
+    assert "Added.prepare() has not awaited super().prepare()" in caplog.text
 
 
 @pytest.mark.gen_test
@@ -268,6 +269,36 @@ async def test_client_that_leaves_after_its_body_ends_with_the_verb(
     await stream.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
     await answered.wait()
     assert log == ["a request", "verb", "a response", "a finish 200"]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("fails", ["verb", "save"])
+async def test_failure_of_a_handler_with_a_streamed_body_is_offered_to_async_hooks(
+    app: Application, get: Fetch, fails: str
+) -> None:
+    @stream_request_body
+    class Upload(Handler):
+        def data_received(self, chunk: bytes) -> None:
+            """Take it."""
+
+        def post(self) -> None:
+            if fails == "verb":
+                raise ZeroDivisionError
+
+    class Unsaved(Middleware):
+        def process_response(self, handler: RequestHandler) -> None:
+            if fails == "save" and handler.get_status() == 200:
+                raise ZeroDivisionError
+
+    class Handling(Middleware):
+        async def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+            await asyncio.sleep(0)
+            handler.set_status(202)
+            handler.finish(type(exc).__name__)
+
+    add(app, "/", [Handling()], [Unsaved()], Upload)
+    response = await get("/", method="POST", body=b"abc")
+    assert (response.code, response.body) == (202, b"ZeroDivisionError")
 
 
 @pytest.mark.gen_test
@@ -342,7 +373,7 @@ async def test_prepare_without_super_is_an_error_that_says_so(
 
     add(app, "/", [Tracing("a")], [], Forgetful)
     assert (await get("/")).code == 500
-    assert "has not awaited super().prepare()" in caplog.text
+    assert "Added.prepare() has not awaited super().prepare()" in caplog.text
 
 
 async def prepare_after_ours(self: Handler) -> None:
@@ -393,6 +424,44 @@ async def test_every_prepare_of_the_bases_is_done_before_the_verb(
     add(app, "/", [Tracing("a")], [], Derived)
     await get("/")
     assert log[:5] == ["a request", "plain", "base", "between", "verb"]
+
+
+def test_class_that_overrides_nothing_gets_nothing_of_its_own() -> None:
+    class Base(Handler):
+        async def prepare(self) -> None:
+            await super().prepare()
+
+    class Derived(Base):
+        pass
+
+    assert vars(Derived).keys().isdisjoint({"prepare", "on_finish"})
+
+
+def and_then(prepare: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @wraps(prepare)
+    async def decorated(self: Handler) -> None:
+        await prepare(self)
+        await asyncio.sleep(0)
+        self.settings["log"].append("decorated")
+
+    return decorated
+
+
+@pytest.mark.gen_test
+async def test_inherited_prepare_that_is_decorated_is_done_before_the_verb(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Base(Handler):
+        async def prepare(self) -> None:
+            await super().prepare()
+            self.settings["log"].append("base")
+
+    class Decorated(Base):
+        prepare = and_then(Base.prepare)
+
+    add(app, "/", [Tracing("a")], [], Decorated)
+    await get("/")
+    assert log[:4] == ["a request", "base", "decorated", "verb"]
 
 
 class Helping(Middleware):

@@ -146,7 +146,7 @@ def patterns() -> dict[str, re.Pattern[str]]:
     return {**found, "slug": re.compile(slug.pattern)}
 
 
-REPLACED = ("_UNSAFE", "_UNWRITABLE")  # in these; others must match from the start
+REPLACED = ("_UNSAFE", "_UNWRITABLE", "_TOKEN")  # in these; others must match from the start
 STARTS = ["", "a@", "http://", "https://a/", "+", "2024-01-01T00:00:00.", "{"]
 REPEATED = ["a", "a-", "a.", "1", "1.", "1e", ":", "a{", "/", "\0", "é", "@a.a-"]
 

@@ -185,6 +185,9 @@ async def test_control_characters_and_surrogates_in_json_are_an_error(
         b'{"name": "Ann", "age": -Infinity}',
         b'{"age": ' + b"9" * 5001 + b"}",
         b'{"name": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b'{"name": [' + b"1," * 60_000 + b"1]}",
+        b'{"name": [' + b"[]," * 3_000_000 + b"1]}",
+        b'{"name": "' + b'\\"' * 5_000_000,
         b'{"name": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"}",
     ],
     ids=lambda body: repr(body[:20]),
@@ -193,3 +196,12 @@ async def test_a_body_that_is_not_a_json_object_is_an_error_of_the_form(
     send: Sender, body: bytes
 ) -> None:
     assert await send.codes("POST", body, "application/json") == {"__all__": ["json"]}
+
+
+@pytest.mark.gen_test
+async def test_a_json_text_may_have_more_commas_than_json_may_have_values() -> None:
+    class Letter(Form):
+        text = StringField()
+
+    form = Letter.from_json(json.dumps({"text": '"[{\\,' * 60_000}))
+    assert await form.is_valid()

@@ -1,14 +1,20 @@
 """What was sent to a form: from a request, or from any mapping."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from itertools import islice
+from typing import Final, NoReturn
 
 from tornado.httputil import HTTPServerRequest
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms.messages import ValidationError
+
+MAX_TOKENS: Final = 60_000  # in JSON: texts, brackets, commas; ten megabytes may take a second
+# A text ends at the latest where all ends, so that nothing is looked at twice.
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{,]', re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -95,9 +101,14 @@ def from_json(text: str | bytes) -> Submission:
 
 
 def loads(text: str | bytes) -> object:
-    """Read JSON (RFC 8259): UTF-8, no name twice, no NaN. Raises ValueError."""
+    """Read JSON (RFC 8259): UTF-8, no name twice, no NaN, 60,000 tokens. Raises ValueError."""
     if isinstance(text, bytes):
         text = text.decode()  # json.loads would take UTF-16 too
+    # Counting is fast, but counts what stands in texts too.
+    if sum(map(text.count, '"[{,')) > MAX_TOKENS and any(
+        islice(_TOKEN.finditer(text), MAX_TOKENS, None)
+    ):
+        raise ValueError("too many tokens")
     try:
         return json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse)
     except RecursionError:

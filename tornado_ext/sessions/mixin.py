@@ -10,7 +10,6 @@ from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
 from tornado_ext._lifecycle import LifecycleMixin
-from tornado_ext.sessions.caching import CachingMixin
 from tornado_ext.sessions.errors import (
     SessionCorrupt,
     SessionGone,
@@ -24,7 +23,7 @@ MOST_IDS = 4  # that one request may ask the store for
 KEEPALIVE_CHECK = 60.0  # seconds
 
 
-class SessionMixin(CachingMixin, LifecycleMixin):
+class SessionMixin(LifecycleMixin):
     """Give a handler ``self.session``, loaded before its ``prepare``, stored before its first byte.
 
     ``self.current_user`` is the user whom the session is tied to, so `tornado.web.authenticated`
@@ -34,6 +33,7 @@ class SessionMixin(CachingMixin, LifecycleMixin):
     _ext_session: Session | None = None
     _ext_session_ready = False  # loaded, or known to be empty
     _ext_session_touched = False  # the handler has looked at it
+    _ext_session_varied = False  # and the response says so
     _ext_session_error: StoreUnavailable | None = None
     _ext_session_cookie: tuple[str | None, float] | None = None  # id and seconds that were sent
 
@@ -113,8 +113,9 @@ class SessionMixin(CachingMixin, LifecycleMixin):
     # Before the first byte.
 
     def _ext_save_session(self) -> Awaitable[None] | None:
-        if self._ext_session_touched and not self._ext.sent:
-            self._ext_vary_on_cookie()
+        if self._ext_session_touched and not self._ext_session_varied and not self._ext.sent:
+            self._ext_session_varied = True
+            self.add_header("Vary", "Cookie")
         session = self._ext_session
         if session is None:
             return None
@@ -133,13 +134,15 @@ class SessionMixin(CachingMixin, LifecycleMixin):
     def _ext_send_session_cookie(self) -> None:
         if self._ext_session_cookie is not None:
             Policy.of(self.application).cookie.send(self, *self._ext_session_cookie)
-            self._ext_refuse_shared_caches()
+            # Beside what the handler has told caches: of directives that conflict they honour the
+            # most restrictive (RFC 9111 section 4.2.1).
+            self.add_header("Cache-Control", "private")
 
     def clear(self) -> None:
         """Reset all headers, as Tornado does, but for those of the session."""
         super().clear()
-        if self._ext_session_touched:
-            self._ext_vary_on_cookie()
+        if self._ext_session_varied:
+            self.add_header("Vary", "Cookie")
         self._ext_send_session_cookie()
 
     # An open WebSocket.

@@ -246,3 +246,23 @@ async def test_a_server_that_falls_silent_costs_the_timeout(
             network.deaf = False
             await recovered(db)
         await db.close()
+
+
+@gen_test
+async def test_a_long_statement_that_a_frozen_server_does_not_take_leaves_no_file(
+    url: str, make_db: MakeDatabase, mariadb_server: MariaDBServer
+) -> None:
+    db = make_db(url, timeout=0.5)
+    await db.fetch_value("SELECT 1")
+    files = open_files()
+    try:
+        async with db.acquire() as connection:
+            await connection.fetch_value("SELECT 1")  # with the limit, so that it is not sent again
+            mariadb_server.freeze()
+            with pytest.raises(QueryTimeout):
+                await connection.fetch_value("SELECT LENGTH(%s)", "x" * 2**26)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert open_files() == files - 1
+    finally:
+        mariadb_server.thaw()

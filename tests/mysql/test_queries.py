@@ -70,7 +70,7 @@ async def test_iterate_holds_few_rows_however_slow_the_reader(db: Database) -> N
         tracemalloc.stop()
 
     assert number == 2000
-    assert peak < 15_000_000
+    assert peak < 6_000_000
 
 
 @gen_test

@@ -19,6 +19,10 @@ class AsyncmyConnection(DriverConnection):
     library = "asyncmy.connection"
     extra = "mysql"
 
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self._transport = client._transport  # which the client forgets when it closes
+
     @classmethod
     async def _connect(cls, address: Address) -> Any:
         in_clear = {} if address.tls else dict.fromkeys(CLEAR_TEXT, _refuse_clear_text)
@@ -40,17 +44,21 @@ class AsyncmyConnection(DriverConnection):
             raise AuthenticationFailed(str(exc)) from exc
         return client
 
+    def terminate(self) -> None:
+        """Close at once, even if the server does not take what was written."""
+        super().terminate()
+        self._transport.abort()
+
     async def _wait(self, call: Awaitable[Any]) -> Any:
         return await call
 
     async def _rows(self, result: Any) -> tuple[tuple[object, ...], ...]:
         # asyncmy 0.2.18 would go on to read, and hold it all, while the rows are looked at.
-        transport = self.client._transport
-        transport.resume_reading()
+        self._transport.resume_reading()
         row = await result._read_rowdata_packet_unbuffered()
         if row is None:
             return ()
-        transport.pause_reading()
+        self._transport.pause_reading()
         return (row, *result._take_pending_rows())
 
     def _leave(self) -> Awaitable[Any]:

@@ -22,6 +22,7 @@ BINARY, UTF8MB4 = 63, 45  # ids of collations
 INSTEAD = "use mysql://, which is asyncmy"
 # Another way to log in, more to say about this one, and error 1251: no way that both sides know.
 OTHER_LOGINS = (b"\xfe", b"\x01", b"\xff\xe3\x04")
+ROWS = 50  # of a stream, at a time
 JSON = 245  # a field type that it does not know
 
 
@@ -65,8 +66,15 @@ class TornadoMySQLConnection(DriverConnection):
         return await _settled(call)
 
     async def _rows(self, result: Any) -> tuple[tuple[object, ...], ...]:
-        row = await _settled(result._read_rowdata_packet_unbuffered())
-        return () if row is None else (row,)
+        rows: list[tuple[object, ...]] = []
+        while len(rows) < ROWS:
+            row = await _settled(result._read_rowdata_packet_unbuffered())
+            if row is None:
+                break
+            rows.append(row)
+        # What has come already is read without a turn of the loop, whose callbacks would pile up.
+        await asyncio.sleep(0)
+        return tuple(rows)
 
     def _leave(self) -> Awaitable[Any]:
         return self.client.close_async()  # type: ignore[no-any-return]  # no types

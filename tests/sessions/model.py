@@ -112,6 +112,14 @@ class Model:
             self.save(view)
         return self._reply(view, browser, status)
 
+    def refuse(self, number: int, browser: int) -> int:
+        """End a request whose new session a revoke has met before it was stored."""
+        view = self.views[number]
+        for kept in view.ended:
+            kept.state, view.cookie_due = ENDED, True
+        self._blank(view)
+        return self._reply(view, browser, 409)
+
     def _reply(self, view: View, browser: int, status: int) -> int:
         if view.cookie_due:
             self.jar[browser] = view.kept

@@ -65,4 +65,4 @@ def test_sessions_are_what_plain_dicts_would_be(kind: str, make_world: Callable[
         run(max_examples=EXAMPLES[kind], derandomize=True)
     until = time.monotonic() + 60 * MINUTES / len(EXAMPLES)
     while time.monotonic() < until:
-        run(max_examples=10 * EXAMPLES[kind])
+        run(max_examples=2 * EXAMPLES[kind])

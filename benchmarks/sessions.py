@@ -140,7 +140,9 @@ def load(browsers: "list[Browser]", kind: str, requests: int) -> None:
             browser.send(kind)
         sent, received = len(browsers), 0
         while received < requests:
-            for key, _ in selector.select():
+            if not (ready := selector.select(TIMEOUT)):
+                raise TimeoutError(f"a server has not answered in {TIMEOUT} s")
+            for key, _ in ready:
                 key.data.receive()
                 received += 1
                 if sent < requests:

@@ -33,7 +33,7 @@ def test_a_topic_runs_and_names_its_figures(topic: str) -> None:
 def test_memory_that_a_request_keeps_is_seen() -> None:
     blocks = {figure.what: figure.value for figure in quick("memory") if figure.unit == "blocks"}
     # So soon after its start, a server still fills its caches: both of them.
-    assert blocks["kept per request by a server that leaks"] - blocks["kept per request"] > 0.8
+    assert blocks["kept per request by a server that leaks"] - blocks["kept per request"] > 0.5
 
 
 def test_a_topic_that_is_not_there_is_refused_with_those_that_are() -> None:

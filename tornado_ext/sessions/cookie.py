@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from tornado.httputil import HTTPHeaders
 from tornado.web import RequestHandler
 
 from tornado_ext.errors import ConfigurationError
@@ -78,10 +77,9 @@ class SessionCookie:
         found = re.match("__host-|__secure-", self.name.lower())  # in any case, RFC 6265bis
         return found[0] if found else ""
 
-    def ids(self, headers: HTTPHeaders) -> list[str]:
-        """Return the ids that a request brings, each once: what can't be an id is not there."""
-        cookies = ";".join(headers.get_list("Cookie"))
-        return list(dict.fromkeys(self.pattern.findall(cookies)))
+    def ids(self, cookies: list[str]) -> list[str]:
+        """Return the ids in a request's headers, each once: what can't be an id is not there."""
+        return list(dict.fromkeys(self.pattern.findall(";".join(cookies))))
 
     def send(self, handler: RequestHandler, session_id: str | None, max_age: float) -> None:
         """Have the client keep ``session_id`` for ``max_age`` seconds, or forget its cookie."""

@@ -80,8 +80,8 @@ class SessionMixin(LifecycleMixin):
         return Session(policy.store, policy.lifetimes)
 
     def _ext_load_session(self) -> Awaitable[None] | None:
-        if self.request.headers.get_list("Cookie"):
-            ids = Policy.of(self.application).cookie.ids(self.request.headers)
+        if cookies := self.request.headers.get_list("Cookie"):
+            ids = Policy.of(self.application).cookie.ids(cookies)
             if ids:
                 return self._ext_fill_session(ids[:MOST_IDS])
         self._ext_session_ready = True
@@ -89,8 +89,9 @@ class SessionMixin(LifecycleMixin):
 
     async def _ext_fill_session(self, ids: list[str]) -> None:
         self._ext.ours = True
-        sessions = [self._ext_empty_session() for _ in ids]
-        for session, session_id in zip(sessions, ids, strict=True):
+        found, live = None, 0
+        for session_id in ids:
+            session = self._ext_empty_session()
             try:
                 await session.load(session_id)
             except StoreUnavailable as exc:
@@ -98,16 +99,18 @@ class SessionMixin(LifecycleMixin):
                 return
             except SessionCorrupt:
                 app_log.exception("%s is served without a session", self._ext_summary())
-        live = [session for session in sessions if not session.is_new]
-        if len(live) > 1:
+            if found is None or not session.is_new:
+                found = session
+            live += not session.is_new
+        if live > 1:
             app_log.warning(
                 "%s brings the ids of %d sessions, and is served without one: a site on a "
                 "sub-domain may have planted one. A cookie named __Host-session can't be planted",
                 self._ext_summary(),
-                len(live),
+                live,
             )
-            live = [self._ext_empty_session()]
-        (self._ext_session,) = live or sessions[:1]
+            found = self._ext_empty_session()
+        self._ext_session = found
         self._ext_session_ready = True
 
     # Before the first byte.

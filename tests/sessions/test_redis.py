@@ -94,6 +94,16 @@ async def test_close_leaves_a_client_of_the_caller_open(redis_url: str) -> None:
 
 
 @pytest.mark.gen_test
+async def test_user_may_have_more_sessions_than_a_client_has_connections(redis_url: str) -> None:
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        store = RedisStore(client)
+        for number in range(150):
+            await store.create(f"key{number}", Record({}, 1.5, 2.5, "7"), TTL)
+        assert len(await store.sessions_of("7")) == 150
+        assert await store.revoke_user("7") == 150
+
+
+@pytest.mark.gen_test
 async def test_killed_server_is_unavailable_and_works_again_when_it_is_back(
     redis_server: RedisServer, store: RedisStore
 ) -> None:

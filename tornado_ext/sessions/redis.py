@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 REVOKED_FOR = 86400  # seconds for which a login that a revoke overtook may still be under way
 SETTLED = 60  # seconds after which a session that entered its user's index is stored, or never is
-AT_ONCE = 200  # commands
+AT_ONCE = 50  # commands; each takes a connection of a caller's client, of its 100 in redis-py 8.1
 
 
 class RedisStore(SessionStore):

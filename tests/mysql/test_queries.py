@@ -206,6 +206,16 @@ async def test_the_server_is_told_a_limit_when_it_changes(db: Database) -> None:
 
 
 @gen_test
+async def test_the_server_is_not_told_a_limit_that_it_has(db: Database) -> None:
+    async def told() -> int:
+        row = await db.fetch_one("SHOW SESSION STATUS LIKE 'Com_set_option'")
+        assert row is not None
+        return int(row.Value)
+
+    assert await told() == await told()
+
+
+@gen_test
 async def test_a_slow_query_is_logged_with_its_request_but_not_its_parameters(
     url: str, make_db: MakeDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:

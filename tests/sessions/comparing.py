@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from copy import copy, deepcopy
-from itertools import combinations, permutations
+from itertools import permutations, product
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,6 +18,7 @@ from tornado_ext.sessions.codec import decode, key_of
 
 BROWSERS = 2
 REVOKE = 0  # among the numbers of requests
+FATES = FINE, EARLY, LATE = "fine", "early", "late"  # of one that meets a revoke
 
 Look = tuple[Any, ...] | str | None  # what there is under a key
 
@@ -77,9 +78,9 @@ class Compared(RuleBasedStateMachine):
         self.world.plan = []
         seen = self.run(self.look(visits))
         told = [
-            self.ordered(order, visits, action, revoked, refused)
+            self.ordered(order, visits, action, revoked, dict(zip(numbers, fates, strict=True)))
             for order in permutations([*numbers, *([REVOKE] if revoked else [])])
-            for refused in (subsets(numbers) if revoked else [()])
+            for fates in product(FATES if revoked else [FINE], repeat=len(numbers))
         ]
         # The last of two replies to a browser need not be that of the last save.
         cookies = [{model.jar_keys()[at] for model, _ in told} for at in range(BROWSERS)]
@@ -104,20 +105,22 @@ class Compared(RuleBasedStateMachine):
         visits: dict[int, Visit],
         action: Action | None,
         revoked: str | None,
-        refused: Iterable[int],
+        fates: dict[int, str],
     ) -> tuple[Model, dict[int, Any]]:
         """Return what the model has when the requests do it one after the other.
 
-        Those that a revoke has met half-way are ``refused``.
+        A revoke may meet one half-way: before or after its new session took the old one's place.
         """
         model, results = deepcopy(self.model), {}
         for number in order:
             if number == REVOKE:
                 model.revoke(str(revoked))
-            elif number in refused:
+            elif fates[number] == EARLY:
                 results[number] = model.refuse(number, visits[number].browser)
             else:
                 results[number] = self.expect(model, number, visits[number], action)
+                if fates[number] == LATE:
+                    results[number] = 409
         return model, results
 
     def take_cookies(self) -> None:
@@ -250,8 +253,3 @@ def look_at(kept: Kept) -> Look:
     """Return what the store should have for it, if its time is not over."""
     live = said(kept.fields), kept.user, kept.seen, kept.ends
     return {LIVE: live, REPLACED: REPLACED, ENDED: None}[kept.state]
-
-
-def subsets(numbers: list[int]) -> Iterator[tuple[int, ...]]:
-    for size in range(len(numbers) + 1):
-        yield from combinations(numbers, size)

@@ -36,7 +36,7 @@ from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
 
 REFUSE, MUTE, FREEZE, CUT = "refuse", "mute", "freeze", "cut"  # what a store does to a verb
-REDIS_TIMEOUT = 0.1  # seconds
+HASTY, PATIENT = 0.1, 10.0  # seconds that a store waits for a frozen Redis, and for a slow machine
 AGE = """
 local past = tonumber(ARGV[1])
 for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -154,6 +154,7 @@ class World:
             self._patches.setattr(module, "time", self.clock)
         self._patches.setattr(sqlite, "time", self.clock.time)
         self.store = self.make_store()
+        self.hasty = self.store  # asks a server that is in trouble
         self.created: list[str] = []
         self.plan: list[str | None] = []  # what happens to the next verbs
         self.pauses: list[int] = []  # turns of the loop before and after the next verbs
@@ -188,10 +189,12 @@ class Unreliable(SessionStore):
             await asyncio.sleep(0)
         if fault == REFUSE:
             raise StoreUnavailable("refused")
+        store = world.store
         if fault is not None:
+            store = world.hasty
             await world.break_down(fault)
         try:
-            result = await getattr(world.store, verb)(*args, **kwargs)
+            result = await getattr(store, verb)(*args, **kwargs)
         finally:
             if fault is not None:
                 await world.repair(fault)
@@ -253,13 +256,12 @@ class RedisWorld(World):
         for admin in self.admins:
             admin.flushall()
         super().__init__()
+        self.hasty = self.make_store(HASTY)
 
-    def make_store(self) -> SessionStore:
-        urls = {f"n{at}": self._url(server) for at, server in enumerate(self.servers)}
+    def make_store(self, timeout: float = PATIENT) -> SessionStore:
+        query = f"socket_timeout={timeout}&socket_connect_timeout={timeout}"
+        urls = {f"n{at}": f"{server.url}?{query}" for at, server in enumerate(self.servers)}
         return RedisStore(urls["n0"]) if len(urls) == 1 else ShardedRedisStore(urls)
-
-    def _url(self, server: RedisServer) -> str:
-        return f"{server.url}?socket_timeout={REDIS_TIMEOUT}"
 
     async def advance(self, seconds: float) -> None:
         await super().advance(seconds)
@@ -292,5 +294,6 @@ class RedisWorld(World):
 
     async def close(self) -> None:
         await super().close()
+        await self.hasty.close()
         for admin in self.admins:
             admin.close()

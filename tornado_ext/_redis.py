@@ -15,7 +15,7 @@ from tornado_ext._shared import SharedConnection
 from tornado_ext.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from redis.asyncio import ConnectionPool, Redis
+    from redis.asyncio import ConnectionPool, Redis, RedisCluster
     from redis.asyncio.connection import AbstractConnection
 
 TOTAL_TIMEOUT = 0.5  # seconds, for a command with all that it needs, connecting included
@@ -41,7 +41,7 @@ class RedisServer:
     such as Sentinel's or Cluster's, is used as it is.
     """
 
-    def __init__(self, target: "str | Redis", argument: str) -> None:
+    def __init__(self, target: "str | Redis | RedisCluster", argument: str) -> None:
         """Check ``target``, which ``argument`` names in messages; connect only at first use.
 
         ``socket_timeout`` and ``socket_connect_timeout`` in the URL's query are in seconds, for a

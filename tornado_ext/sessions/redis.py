@@ -36,7 +36,7 @@ from tornado_ext.sessions.store import (
 )
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from redis.asyncio import Redis, RedisCluster
 
 REVOKED_FOR = 86400  # seconds for which a login that a revoke overtook may still be under way
 SETTLED = 60  # seconds after which a session that entered its user's index is stored, or never is
@@ -48,7 +48,7 @@ class RedisStore(SessionStore):
 
     def __init__(
         self,
-        server: "str | Redis",
+        server: "str | Redis | RedisCluster",
         *,
         key_prefix: str = "",
         max_bytes: int = MAX_BYTES,

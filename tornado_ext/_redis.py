@@ -134,7 +134,7 @@ class RedisServer:
             raise TimeoutError(str(exc)) from exc
         except (self._errors.RedisError, self._errors.RedisClusterException) as exc:
             raise ConnectionError(str(exc)) from exc
-        except AttributeError as exc:  # redis-py 8.1's Cluster, in a burst on new connections
+        except AttributeError as exc:  # of redis-py 8.1, while a Cluster is rearranged
             raise ConnectionError(f"a connection was lost: {exc}") from exc
 
 

@@ -437,6 +437,19 @@ def test_class_that_overrides_nothing_gets_nothing_of_its_own() -> None:
     assert vars(Derived).keys().isdisjoint({"prepare", "on_finish"})
 
 
+def test_arguments_of_a_class_reach_its_other_bases() -> None:
+    class Titled:
+        title = ""
+
+        def __init_subclass__(cls, title: str) -> None:
+            cls.title = title
+
+    class Page(MiddlewareMixin, Titled, RequestHandler, title="Home"):
+        pass
+
+    assert Page.title == "Home"
+
+
 def and_then(prepare: Callable[[Any], Any]) -> Callable[[Any], Any]:
     @wraps(prepare)
     async def decorated(self: Handler) -> None:

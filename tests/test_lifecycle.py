@@ -448,6 +448,35 @@ async def test_streamed_request_body(fetch: Fetch, saving: Saving) -> None:
     assert_saved_once(response, saving)
 
 
+@stream_request_body
+class SlowUpload(RequestHandler):
+    def initialize(self, taken: list[str]) -> None:
+        self.taken = taken
+
+    async def data_received(self, chunk: bytes) -> None:
+        self.taken.append("begun")
+        await asyncio.sleep(0.001)
+        self.taken.append("done")
+
+    def post(self) -> None:
+        self.write("done")
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("overrides", [False, True], ids=["stock", "ours"])
+async def test_next_piece_of_a_streamed_body_waits_until_the_last_is_taken_in(
+    app: Application, fetch: Fetch, overrides: bool
+) -> None:
+    taken: list[str] = []
+    own = {"data_received": SlowUpload.data_received} if overrides else {}
+    mixed = type("Mixed", (MiddlewareMixin, SlowUpload), own)
+    app.add_handlers(".*", [("/slow", mixed, {"taken": taken})])
+    assert (await fetch("/slow", method="POST", body=b"x" * 200_000)).body == b"done"
+    pieces = len(taken) // 2
+    assert pieces > 1
+    assert taken == ["begun", "done"] * pieces
+
+
 @pytest.mark.gen_test
 @pytest.mark.parametrize("xsrf", [False, True], ids=["by prepare", "by the XSRF check"])
 async def test_refused_request_gets_none_of_its_streamed_body(

@@ -477,6 +477,23 @@ async def test_inherited_prepare_that_is_decorated_is_done_before_the_verb(
     assert log[:4] == ["a request", "base", "decorated", "verb"]
 
 
+@pytest.mark.gen_test
+async def test_async_prepare_of_a_handler_behind_the_mixin_is_done_before_the_verb(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Stock(RequestHandler):
+        async def prepare(self) -> None:
+            await asyncio.sleep(0)
+            self.settings["log"].append("stock")
+
+        def get(self) -> None:
+            self.settings["log"].append("verb")
+
+    add(app, "/", [Tracing("a")], [], type("Mixed", (MiddlewareMixin, Stock), {}))
+    await get("/")
+    assert log[:3] == ["a request", "stock", "verb"]
+
+
 class Helping(Middleware):
     def process_body(self) -> None:
         """A helper of one's own, whatever it is called."""

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import random
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -642,6 +643,26 @@ class TestLoops:
         asyncio.run(leave())
         gc.collect()
         assert caplog.text == ""
+
+    # What asyncio says of every task and transport that outlives its loop.
+    @pytest.mark.filterwarnings(
+        "ignore:.*unclosed transport:pytest.PytestUnraisableExceptionWarning"
+    )
+    @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+    def test_a_loop_that_is_closed_before_the_connection_leaves_nothing_to_raise(
+        self, redis_url: str
+    ) -> None:
+        loop, raised = asyncio.new_event_loop(), []
+        server = RedisServer(redis_url, "url")
+        assert loop.run_until_complete(server.command("PING")) == "PONG"
+        loop.close()
+        hook, sys.unraisablehook = sys.unraisablehook, lambda args: raised.append(args.exc_value)
+        try:
+            del server, loop
+            gc.collect()
+        finally:
+            sys.unraisablehook = hook
+        assert not [exc for exc in raised if not isinstance(exc, ResourceWarning)]
 
     @pytest.mark.gen_test
     async def test_errors_that_nobody_waits_for_are_not_logged(

@@ -186,17 +186,19 @@ class Line:
                 self._shared.refused(ConnectionError(why))
             raise
         finally:
-            self._end(why)
-            await self._connection.disconnect(nowait=True)
+            if self._loop.is_running():  # else it was closed, and this is collected as garbage
+                self._end(why)
+                await self._connection.disconnect(nowait=True)
 
     async def _talk(self) -> None:
         writer = asyncio.create_task(self._write())
         try:
             await self._read()
         finally:
-            # First: a send on a connection that is closed would open another.
-            writer.cancel()
-            await asyncio.wait([writer])
+            if self._loop.is_running():
+                # First: a send on a connection that is closed would open another.
+                writer.cancel()
+                await asyncio.wait([writer])
 
     async def _write(self) -> None:
         shared = self._shared

@@ -386,10 +386,10 @@ async def test_prepare_that_is_set_in_a_class_later_is_done_before_the_verb(
     app: Application, get: Fetch, log: Log
 ) -> None:
     class Late(Handler):
-        pass
+        middleware = [Tracing("a")]
 
     Late.prepare = prepare_after_ours  # type: ignore[assignment,method-assign]
-    add(app, "/", [Tracing("a")], [], Late)
+    app.add_handlers(".*", [("/", Late)])
     assert (await get("/")).body == b"hello"
     assert log == ["a request", "prepare", "verb", "a response", "a finish 200"]
 

@@ -10,7 +10,7 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.httpserver import HTTPServer
 from tornado.tcpclient import TCPClient
-from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
+from tornado.web import Application, Finish, HTTPError, RequestHandler, stream_request_body
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.middleware import Middleware, MiddlewareMixin, NotFoundHandler
@@ -187,6 +187,52 @@ async def test_error_before_prepare_that_a_hook_answered_goes_no_further(
     assert (response.code, response.body) == (200, b"405 it would be")
     assert log == ["b response", "a response", "b finish 200", "a finish 200"]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+class Waiting(Middleware):
+    async def process_response(self, handler: RequestHandler) -> None:
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("answer", "status"), [(None, 403), (b"never mind", 200)])
+async def test_error_before_prepare_is_logged_where_no_hook_answered_it(
+    app: Application,
+    get: Fetch,
+    caplog: pytest.LogCaptureFixture,
+    answer: bytes | None,
+    status: int,
+) -> None:
+    asked: list[Exception] = []
+
+    class Answering(Middleware):
+        def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+            asked.append(exc)
+            if answer is not None:
+                raise Finish(answer)
+
+    app.settings["xsrf_cookies"] = True
+    add(app, "/", [Waiting(), Answering()], [], Failing)
+    response = await get("/", method="POST", body="")
+    logged = [record.getMessage() for record in caplog.records if record.name == "tornado.general"]
+    assert (response.code, len(asked)) == (status, 1)
+    if answer is None:
+        assert logged == ["403 POST / (127.0.0.1): '_xsrf' argument missing from POST"]
+    else:
+        assert (response.body, logged) == (answer, [])
+
+
+@pytest.mark.gen_test
+async def test_error_before_prepare_is_offered_where_the_handler_logs_by_itself(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Logging(Handler):
+        def log_exception(self, *exc_info: object) -> None:
+            log.append("logged")
+
+    add(app, "/", [Tracing("a")], [], Logging)
+    await get("/", method="PROPFIND", allow_nonstandard_methods=True)
+    assert log[:2] == ["logged", "a HTTPError"]
 
 
 @pytest.mark.gen_test

@@ -44,10 +44,13 @@ class LifecycleMixin(ReplyMixin):
         return {}
 
     def _ext_load_session(self) -> Awaitable[None] | None: ...
+    def _ext_session_headers(self) -> None: ...
     def _ext_end_transaction(self) -> Awaitable[None] | None: ...
+    def _ext_end_ours(self) -> None: ...
 
     _ext_streams = False  # Tornado streams the body to it
     _ext_upgrades = False  # to a WebSocket
+    _ext_has_prepare_after = False  # of a mixin that comes after this one
     _ext_surrounded_prepare: Callable[..., Any]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -61,6 +64,8 @@ class LifecycleMixin(ReplyMixin):
 
     @classmethod
     def _ext_surround_overrides(cls) -> None:
+        prepare_after = getattr(super(), "prepare", RequestHandler.prepare)
+        cls._ext_has_prepare_after = prepare_after is not RequestHandler.prepare
         stock = RequestHandler.data_received
         after_ours = getattr(super(), "data_received", stock)
         cls._ext_streams = (
@@ -102,10 +107,10 @@ class LifecycleMixin(ReplyMixin):
 
     @property
     def _ext_chain(self) -> Chain:
-        try:
-            return self.application._ext_chains[type(self)]  # type: ignore[attr-defined,no-any-return]
-        except (AttributeError, KeyError):
-            return self._ext_chain_in(self.application)
+        chain = self._ext.chain
+        if chain is None:
+            chain = self._ext.chain = self._ext_chain_in(self.application)
+        return chain
 
     @classmethod
     def _ext_chain_in(cls, application: Application) -> Chain:
@@ -170,17 +175,18 @@ class LifecycleMixin(ReplyMixin):
         if (loading := self._ext_load_session()) is not None:
             await loading
         for depth, hook in self._ext_chain.request:
-            state.asked, state.reached = depth, depth + 1
+            state.reached = depth + 1
             try:
                 if (pending := hook(self)) is not None:
                     await pending
             except Exception as exc:
+                state.asked = depth
                 named(exc, hook)
                 raise
             if state.finishing:
                 raise Finish
-        state.asked = state.reached = ALL
-        if (following := super().prepare()) is not None:
+        state.reached = ALL
+        if self._ext_has_prepare_after and (following := super().prepare()) is not None:
             await following
 
     def _ext_verb(self) -> Awaitable[None] | None:
@@ -256,7 +262,9 @@ class LifecycleMixin(ReplyMixin):
         if state.closed:
             return
         state.closed = True
-        for hook in self._ext_chain.finish:
+        if state.ours:
+            self._ext_end_ours()
+        for hook in (state.chain or self._ext_chain).finish:
             try:
                 if (pending := hook(self)) is not None:
                     IOLoop.current().spawn_callback(_logged, hook, pending)
@@ -321,10 +329,12 @@ class LifecycleMixin(ReplyMixin):
             return
         state.failure = None
         self._ext_discard_reply()
+        # As steps, because the page begins by clearing the headers.
+        if state.ours:
+            self._ext_put_first(type(self)._ext_session_headers)
         if isinstance(exc, TornadoExtError):
             status_code = exc.status_code
             if (seconds := getattr(exc, "retry_after", None)) is not None:
-                # As a step, because the page begins by clearing the headers.
                 self._ext_put_first(partial(_set_retry_after, seconds))
         state.errors += 1
         try:

@@ -45,6 +45,7 @@ class State:
     reached = ALL  # depth to which response hooks are due
     asked = ALL  # depth to which exception hooks are asked
 
+    chain: Chain | None = None  # of `LifecycleMixin._ext_chain`, once it was looked up
     ours = False  # a step of our own may have something to do
     steps: Iterator[tuple[float, Hook]] | None = None  # what is left before the first byte
     step: Hook | None = None  # the last one begun
@@ -89,16 +90,20 @@ class ReplyMixin(_Base):
     def _ext_advance(self) -> Awaitable[object] | None:
         """Run the steps that are left, up to the first that has to be awaited."""
         state = self._ext
-        if state.steps is None:
-            state.steps = iter(self._ext_steps())
+        steps = state.steps
+        if steps is None:
+            steps = state.steps = iter(self._ext_steps())
         state.stepping = True
         try:
-            for depth, step in state.steps:
-                state.asked, state.step = depth, step
+            for state.asked, step in steps:
                 if (pending := step(self)) is not None:
+                    state.step = step
                     return pending
             state.asked = ALL
             return None
+        except Exception:
+            state.step = step
+            raise
         finally:
             state.hooked = state.asked == ALL
             state.stepping = False
@@ -232,7 +237,7 @@ class ReplyMixin(_Base):
         if state.failure is None:
             state.finishing = True
             nothing_due = state.steps is None and state.task is None and not state.ours
-            if nothing_due and not self._ext_chain.response:
+            if nothing_due and not (state.chain or self._ext_chain).response:
                 return self._ext_finish_now()
         return self._ext_send(self._ext_finish_now)
 

@@ -48,8 +48,8 @@ class DatabaseMixin(LifecycleMixin):
             return None
         return self._ext_transaction.end(commit=self.get_status() < 400)
 
-    def _ext_end(self) -> None:
-        super()._ext_end()
+    def _ext_end_ours(self) -> None:
+        super()._ext_end_ours()
         if self._ext_transaction is not None and not self._ext_transaction.over:
             # The client left while it sent the body: there is no response.
             task = asyncio.ensure_future(self._ext_transaction.end(commit=False))

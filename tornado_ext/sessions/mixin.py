@@ -141,9 +141,8 @@ class SessionMixin(LifecycleMixin):
             # most restrictive (RFC 9111 section 4.2.1).
             self.add_header("Cache-Control", "private")
 
-    def clear(self) -> None:
-        """Reset all headers, as Tornado does, but for those of the session."""
-        super().clear()
+    def _ext_session_headers(self) -> None:
+        """Set again what an error page has cleared."""
         if self._ext_session_varied:
             self.add_header("Vary", "Cookie")
         self._ext_send_session_cookie()

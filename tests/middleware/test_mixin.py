@@ -365,6 +365,26 @@ async def test_failed_save_is_offered_to_every_exception_hook(
 
 
 @pytest.mark.gen_test
+async def test_request_that_a_hook_answers_still_ends_its_transaction_and_saves(
+    app: Application, get: Fetch, log: Log
+) -> None:
+    class Answering(Middleware):
+        def process_request(self, handler: RequestHandler) -> None:
+            handler.finish("not today")
+
+    class Stored(Handler):
+        def _ext_end_transaction(self) -> None:
+            log.append("transaction")
+
+        def _ext_save_session(self) -> None:
+            log.append("session")
+
+    add(app, "/", [Answering(), Tracing("inside")], [], Stored)
+    assert (await get("/")).body == b"not today"
+    assert log == ["transaction", "session", "inside finish 200"]
+
+
+@pytest.mark.gen_test
 @pytest.mark.parametrize("hook", ["process_request", "process_response", "process_exception"])
 async def test_hook_that_raises_is_named_in_the_log(
     app: Application, get: Fetch, caplog: pytest.LogCaptureFixture, hook: str

@@ -102,8 +102,14 @@ class LifecycleMixin(ReplyMixin):
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
         self._ext = State()
         super().__init__(application, request, **kwargs)
-        if type(self).prepare is not type(self)._ext_surrounded_prepare:  # set later
-            self._ext_surround_overrides()
+        if getattr(self.prepare, "__func__", None) is not type(self)._ext_surrounded_prepare:
+            self._ext_surround_late()
+
+    def _ext_surround_late(self) -> None:
+        """Surround a ``prepare`` that was set in the class, or in this handler, later."""
+        self._ext_surround_overrides()
+        if own := vars(self).get("prepare"):
+            setattr(self, "prepare", partial(self._ext_run_prepare, own))  # noqa: B010
 
     @property
     def _ext_chain(self) -> Chain:
@@ -171,6 +177,8 @@ class LifecycleMixin(ReplyMixin):
 
     async def _ext_prepare(self) -> None:
         state = self._ext
+        if state.prepared:  # by another base's prepare()
+            return
         state.prepared = True
         if (loading := self._ext_load_session()) is not None:
             await loading
@@ -192,7 +200,7 @@ class LifecycleMixin(ReplyMixin):
     def _ext_verb(self) -> Awaitable[None] | None:
         self._ext.verb_begun = True
         verb = getattr(self, (self.request.method or "").lower())
-        if self._ext_upgrades:
+        if self._ext_upgrades and self.request.headers.get_list("Upgrade"):
             return self._ext_upgrade(verb)
         running: Awaitable[None] | None = verb(*self.path_args, **self.path_kwargs)
         return running
@@ -207,16 +215,19 @@ class LifecycleMixin(ReplyMixin):
             raise self._ext_named(exc) from None
         finally:
             self._ext.bodiless = False
+        self._ext.upgrading = True
         if (opening := verb(*self.path_args, **self.path_kwargs)) is not None:
             await opening
 
     def _ext_surround_verb(self) -> None:
         # Tornado reads the body, then calls the verb.
         name = (self.request.method or "").lower()
-        setattr(self, name, partial(self._ext_run_verb, name))
+        setattr(self, name, partial(self._ext_run_verb, name, vars(self).get(name)))
 
-    def _ext_run_verb(self, name: str, *_: str, **__: str) -> Awaitable[None]:
+    def _ext_run_verb(self, name: str, own: object, *_: str, **__: str) -> Awaitable[None]:
         delattr(self, name)
+        if own is not None:
+            setattr(self, name, own)
         return self._ext_run(None)
 
     def _ext_prepare_skipped(self) -> None:
@@ -339,6 +350,13 @@ class LifecycleMixin(ReplyMixin):
         state.errors += 1
         try:
             super().send_error(status_code, **kwargs)
+        except Exception:  # a hook, or write_error(), has made a page that Tornado refuses
+            if state.sent:
+                raise
+            app_log.exception("Can't send the error page: an empty one is sent")
+            self.clear()
+            self.set_status(500)
+            self.finish()
         finally:
             state.errors -= 1
 

@@ -23,6 +23,7 @@ from tornado_ext._chain import ALL, Chain, Hook, HooksByDepth, named
 
 Send = Callable[[], "Future[None]"]
 
+MOST_DISCARDED = 2  # then the error page is sent without hooks: one of them may be the reason
 BODILESS = (204, 304)  # statuses without a body, RFC 9110 section 6.4.1
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class State:
     steps: Iterator[tuple[float, Hook]] | None = None  # what is left before the first byte
     step: Hook | None = None  # the last one begun
     stepping = False  # a step runs inside finish() or flush()
+    discarded = 0  # replies that were thrown away after their hooks had run
     hooked = False  # every response hook has run for the reply in the making
     finishing = False  # finish() was called, and has not failed
     errors = 0  # send_error() calls on the stack
@@ -57,6 +59,7 @@ class State:
     task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
     sender: "asyncio.Task[Any] | None" = None  # called finish() or flush(), which made that task
     bodiless = False  # the steps of a WebSocket handshake run
+    upgrading = False  # they have run, before the verb
     queue: "deque[tuple[Send, Future[None]]]"
 
     sending = False  # Tornado's own finish() or flush() runs
@@ -111,8 +114,9 @@ class ReplyMixin(_Base):
     def _ext_discard_reply(self) -> None:
         """Let the hooks run for the error page too, if what they did to a reply is thrown away."""
         state = self._ext
-        if state.hooked and not state.sent:
+        if state.hooked and not state.sent and state.discarded < MOST_DISCARDED:
             state.hooked = False
+            state.discarded += 1
             hooks = [(depth, hook) for depth, hook in self._ext_steps() if depth != ALL]
             state.steps = iter([*hooks, *(state.steps or ())])
 
@@ -185,8 +189,9 @@ class ReplyMixin(_Base):
             raise exc  # the loop is closing
         abandoned, state.queue = state.queue, deque()
         for _, queued in abandoned:
-            queued.set_exception(exc)
-            _retrieved(queued)
+            if not queued.done():  # who awaited it may have been cancelled
+                queued.set_exception(exc)
+                _retrieved(queued)
         self._ext_fail(exc)
 
     def _ext_named(self, exc: BaseException) -> BaseException:
@@ -234,6 +239,8 @@ class ReplyMixin(_Base):
             self.write(chunk)
         if state.sent:
             state.steps = iter([(ALL, ReplyMixin._ext_save_again)])
+        elif state.upgrading and self.get_status() != 101:  # the verb has declined
+            state.steps = iter([(ALL, type(self)._ext_save_session)])
         if state.failure is None:
             state.finishing = True
             nothing_due = state.steps is None and state.task is None and not state.ours

@@ -176,7 +176,6 @@ class Line:
             except Exception as exc:
                 self._shared.refused(exc)
             else:
-                self._shared.wait = 0.0
                 await self._talk()
         except Exception as exc:
             why = str(exc) or repr(exc)
@@ -227,6 +226,7 @@ class Line:
             except self._not_ready as exc:
                 _fail(sent.popleft(), ConnectionError(str(exc)))
             else:
+                self._shared.wait = 0.0
                 if on_push is not None and on_push(reply):
                     continue
                 waiting = sent.popleft().reply

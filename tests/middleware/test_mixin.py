@@ -288,6 +288,31 @@ async def test_client_that_leaves_in_its_body_while_prepare_runs_is_a_499(
 
 
 @pytest.mark.gen_test
+async def test_client_that_leaves_before_the_verb_ends_with_it_where_no_body_is_streamed(
+    app: Application, http_server: HTTPServer, http_port: int, log: Log
+) -> None:
+    left, answered = asyncio.Event(), asyncio.Event()
+
+    class Page(Handler):
+        async def prepare(self) -> None:
+            await super().prepare()
+            stream.close()
+            await left.wait()
+
+        def on_connection_close(self) -> None:
+            left.set()
+
+        def on_finish(self) -> None:
+            answered.set()
+
+    add(app, "/", [Tracing("a")], [], Page)
+    stream = await TCPClient().connect("127.0.0.1", http_port)
+    await stream.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await answered.wait()
+    assert log == ["a request", "verb", "a response", "a finish 200"]
+
+
+@pytest.mark.gen_test
 async def test_client_that_leaves_after_its_body_ends_with_the_verb(
     app: Application, http_server: HTTPServer, http_port: int, log: Log
 ) -> None:

@@ -95,7 +95,8 @@ class SessionMixin(LifecycleMixin):
             try:
                 await session.load(session_id)
             except StoreUnavailable as exc:
-                self._ext_session_error = exc  # raised where the handler needs it, if it does
+                # Raised where the handler needs it, if it does. Its traceback has this frame.
+                self._ext_session_error = exc.with_traceback(None)
                 return
             except SessionCorrupt:
                 app_log.exception("%s is served without a session", self._ext_summary())

@@ -179,8 +179,12 @@ class Session(SavedValues):
         :raises SessionGone: if it has ended meanwhile.
         """
         async with self._saving:
-            if self.id is not None and await self._write({}, []) is None:
-                raise SessionGone(ENDED)
+            fence, self._fence = self._fence, None  # a lease that is over has nothing to do with it
+            try:
+                if self.id is not None and await self._write({}, []) is None:
+                    raise SessionGone(ENDED)
+            finally:
+                self._fence = fence
 
     @asynccontextmanager
     async def exclusive(self, *, wait: float = WAIT, lease: float = LEASE) -> AsyncIterator[Self]:
@@ -199,12 +203,15 @@ class Session(SavedValues):
         :raises LeaseLost: if the block took longer than ``lease``. Nothing is stored.
         :raises SessionGone: if the session has ended meanwhile.
         """
+        if self._tombstone:
+            raise SessionGone(REPLACED)
         deadline = time.monotonic() + wait
         async with self._turn(wait):
             await self.save()  # what was changed before the block
             if self.id is not None:
                 self._fence = await self._lease(deadline, lease)
             try:
+                await self.save()  # and by another task meanwhile
                 await self.reload()
                 yield self
                 await self.save()

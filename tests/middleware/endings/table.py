@@ -134,7 +134,7 @@ ENDINGS = {
             "the same, without `Upgrade`",
             handlers.Socket,
             400,
-            'Can "Upgrade" only to "WebSocket".',
+            'Can "Upgrade" only to "WebSocket".{}',
         ),
         failing(
             "the same, refused in `prepare`",

@@ -1,0 +1,222 @@
+"""Handlers that do what few do: each still gets its reply, its hooks and its session."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
+from tornado.websocket import WebSocketHandler
+
+from tornado_ext.errors import Unavailable
+from tornado_ext.middleware import Middleware, MiddlewareMixin
+from tornado_ext.sessions import MemoryStore, SessionMixin
+
+Fetch = Callable[..., Any]
+
+
+class Counting(Middleware):
+    """Counts its request hooks, and can fail or spoil replies."""
+
+    def __init__(self) -> None:
+        self.requests = self.responses = 0
+        self.fails = self.spoils = False
+
+    def process_request(self, handler: RequestHandler) -> None:
+        self.requests += 1
+
+    async def process_response(self, handler: RequestHandler) -> None:
+        self.responses += 1
+        await asyncio.sleep(0.01)
+        if self.fails:
+            raise Unavailable("the store did not answer")
+        if self.spoils:
+            handler.set_status(204)
+
+
+@pytest.fixture
+def counting() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def app(counting: Counting) -> Application:
+    return Application(middleware=[counting], session_store=MemoryStore())
+
+
+@pytest.fixture
+def fetch(app: Application, http_client: AsyncHTTPClient, base_url: str) -> Fetch:
+    async def fetch(handler: type[RequestHandler], method: str = "GET", **kwargs: Any) -> Any:
+        path = f"/{handler.__name__}"
+        app.add_handlers(".*", [(path, handler)])
+        kwargs |= {"raise_error": False, "follow_redirects": False, "request_timeout": 2}
+        return await http_client.fetch(base_url + path, method=method, **kwargs)
+
+    return fetch
+
+
+class Base(SessionMixin, MiddlewareMixin, RequestHandler):
+    pass
+
+
+class GivesUpFinish(Base):
+    async def get(self) -> None:
+        async with asyncio.timeout(0.001):
+            await self.finish("hello")
+
+
+class GivesUpFlush(Base):
+    async def get(self) -> None:
+        self.write("hello")
+        async with asyncio.timeout(0.001):
+            await self.flush()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("handler", [GivesUpFinish, GivesUpFlush])
+async def test_cancelled_wait_for_a_reply_that_fails_leaves_an_error_page(
+    fetch: Fetch, counting: Counting, handler: type[RequestHandler]
+) -> None:
+    counting.fails = True
+    assert (await fetch(handler)).code in (500, 503)
+
+
+class Refusing(Base):
+    def get(self) -> None:
+        raise HTTPError(418)
+
+
+class Spoilt(Base):
+    def get(self) -> None:
+        raise HTTPError(418)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.set_status(204)
+        self.finish("a body")
+
+
+@pytest.mark.gen_test
+async def test_hook_that_spoils_every_page_is_not_asked_for_ever(
+    fetch: Fetch, counting: Counting
+) -> None:
+    counting.spoils = True
+    assert (await fetch(Refusing)).code == 500
+    assert counting.responses <= 3
+
+
+@pytest.mark.gen_test
+async def test_write_error_that_tornado_refuses_leaves_an_empty_500(fetch: Fetch) -> None:
+    response = await fetch(Spoilt)
+    assert (response.code, response.body) == (500, b"")
+
+
+class Socket(SessionMixin, MiddlewareMixin, WebSocketHandler):
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        self.session["seen"] = 1
+        self.redirect("/elsewhere")
+
+    def post(self) -> None:
+        self.session.login(7)
+
+
+def cookie(response: HTTPResponse) -> str:
+    return response.headers.get("Set-Cookie", "")
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("headers", [{}, {"Upgrade": "websocket", "Connection": "Upgrade"}])
+async def test_websocket_handler_that_declines_stores_its_session(
+    fetch: Fetch, headers: dict[str, str]
+) -> None:
+    response = await fetch(Socket, headers=headers)
+    assert response.code == 302
+    assert cookie(response).startswith("session=")
+
+
+@pytest.mark.gen_test
+async def test_post_to_a_websocket_handler_stores_its_session(
+    app: Application, fetch: Fetch
+) -> None:
+    assert cookie(await fetch(Socket, "POST", body=b"")).startswith("session=")
+    assert len(await app.settings["session_store"].sessions_of(7)) == 1
+
+
+class Wrapping(Base):
+    def initialize(self) -> None:
+        self.prepare = partial(self.check, self.prepare)  # type: ignore[method-assign]
+
+    async def check(self, prepare: Callable[[], Any]) -> None:
+        await prepare()
+        raise HTTPError(403)
+
+    def get(self) -> None:
+        raise AssertionError("prepare has refused")
+
+
+@pytest.mark.gen_test
+async def test_prepare_that_is_set_on_the_handler_is_done_before_the_verb(fetch: Fetch) -> None:
+    assert (await fetch(Wrapping)).code == 403
+
+
+class Replacing(Base):
+    def initialize(self) -> None:
+        self.prepare = lambda: None  # type: ignore[method-assign,assignment,return-value]
+
+    def get(self) -> None:
+        raise AssertionError("no middleware has run")
+
+
+@pytest.mark.gen_test
+async def test_prepare_that_is_replaced_on_the_handler_does_not_skip_middleware(
+    fetch: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (await fetch(Replacing)).code == 500
+    assert "has not awaited super().prepare()" in caplog.text
+
+
+class Left(Base):
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.session["left"] = 1
+
+
+class Right(Base):
+    async def prepare(self) -> None:
+        await super().prepare()
+
+
+class Both(Left, Right):
+    async def prepare(self) -> None:
+        await Left.prepare(self)
+        await Right.prepare(self)
+
+    def get(self) -> None:
+        self.write(dict(self.session))
+
+
+@pytest.mark.gen_test
+async def test_prepare_that_is_reached_twice_loads_one_session_and_runs_hooks_once(
+    fetch: Fetch, counting: Counting
+) -> None:
+    assert (await fetch(Both)).body == b'{"left": 1}'
+    assert counting.requests == 1
+
+
+@stream_request_body
+class ChoosesLater(Base):
+    def initialize(self) -> None:
+        self.size = 0
+        self.post = self.answer  # type: ignore[method-assign,assignment]
+
+    def data_received(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+
+    def answer(self) -> None:
+        self.write(str(self.size))
+
+
+@pytest.mark.gen_test
+async def test_verb_of_a_streamed_body_may_be_set_on_the_handler(fetch: Fetch) -> None:
+    assert (await fetch(ChoosesLater, "POST", body=b"x" * 9)).body == b"9"

@@ -201,6 +201,47 @@ async def test_exclusive_of_a_session_that_ended_is_gone_at_once(store: SessionS
 
 
 @pytest.mark.gen_test
+async def test_exclusive_of_an_id_that_was_replaced_is_gone_at_once(store: SessionStore) -> None:
+    session_id = await stored(store, n=0)
+    other = await loaded(store, session_id)
+    other.regenerate()
+    await other.save()
+    session = await loaded(store, session_id)
+    with pytest.raises(SessionGone):
+        async with session.exclusive():
+            pytest.fail("it lives on under another id")
+
+
+@pytest.mark.gen_test
+async def test_exclusive_keeps_what_another_task_changes_while_it_waits(
+    store: SessionStore,
+) -> None:
+    session = await loaded(store, await stored(store, n=0))
+    other = await loaded(store, str(session.id))
+
+    async def block() -> None:
+        async with session.exclusive() as held:
+            held["n"] = 1
+
+    async with other.exclusive():
+        waiting = asyncio.create_task(block())
+        await asyncio.sleep(0.02)
+        session["paid"] = 1
+    await waiting
+    assert dict(await loaded(store, str(session.id))) == {"n": 1, "paid": 1}
+
+
+@pytest.mark.gen_test
+async def test_renewal_of_the_expiry_does_not_need_the_lease(store: SessionStore) -> None:
+    session = await loaded(store, await stored(store, n=0))
+    with pytest.raises(LeaseLost):
+        async with session.exclusive(lease=0.02) as held:
+            await asyncio.sleep(0.05)
+            await session.keep_alive()
+            held["n"] = 1
+
+
+@pytest.mark.gen_test
 async def test_logout_of_another_request_ends_a_block_without_a_trace(store: SessionStore) -> None:
     session = await loaded(store, await stored(store, n=0))
 

@@ -234,11 +234,15 @@ async def test_exclusive_keeps_what_another_task_changes_while_it_waits(
 @pytest.mark.gen_test
 async def test_renewal_of_the_expiry_does_not_need_the_lease(store: SessionStore) -> None:
     session = await loaded(store, await stored(store, n=0))
-    with pytest.raises(LeaseLost):
+
+    async def block() -> None:
         async with session.exclusive(lease=0.02) as held:
             await asyncio.sleep(0.05)
             await session.keep_alive()
             held["n"] = 1
+
+    with pytest.raises(LeaseLost):
+        await block()
 
 
 @pytest.mark.gen_test

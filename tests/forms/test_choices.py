@@ -81,13 +81,29 @@ def test_a_form_is_not_drawn_without_choices_that_must_be_awaited() -> None:
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("found", [[], None, ["lobby"], [("a", "A"), ("a", "B")]])
+@pytest.mark.parametrize("found", [None, ["lobby"], [("a", "A"), ("a", "B")]])
 async def test_choices_that_a_function_gives_must_be_right(found: object) -> None:
     class Wrong(Form):
         room = ChoiceField(choices=lambda form: found)
 
     with pytest.raises(ConfigurationError, match="choices"):
         await Wrong({"room": "a"}).is_valid()
+
+
+@pytest.mark.gen_test
+async def test_of_no_choices_nothing_can_be_chosen() -> None:
+    async def nothing(form: Form) -> list[tuple[str, str]]:
+        return []
+
+    class Empty(Form):
+        room = ChoiceField(choices=nothing, required=False)
+        others = MultipleChoiceField(choices=lambda form: [], required=False)
+
+    assert await Empty({"room": "", "others": []}).is_valid()
+    form = Empty({"room": "den", "others": ["den"]})
+    assert not await form.is_valid()
+    assert [error.code for errors in form.errors.values() for error in errors] == ["choice"] * 2
+    assert form["room"].options == (("", "Choose…"),)
 
 
 def test_several_initial_values_are_shown_as_chosen() -> None:

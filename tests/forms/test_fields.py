@@ -386,7 +386,7 @@ def test_a_password_has_no_text_to_show() -> None:
         (lambda: StringField(validators=["x"]), "validators: 'x' is not callable"),
         (lambda: StringField(widget=Select), "widget must be a Widget, not <class"),
         (lambda: StringField(attrs={"Value": "x"}), "attrs can't set 'Value'"),
-        (lambda: ChoiceField(choices=[]), "choices must be a list of"),
+        (lambda: ChoiceField(choices=[]), "choices must have at least one pair"),
         (lambda: ChoiceField(choices=None), "choices must be a list of"),
         (lambda: ChoiceField(choices={"r": "Red"}), "choices must be a list of"),
         (lambda: ChoiceField(choices=["red", "green"]), "choices must be a list of"),

@@ -22,6 +22,12 @@ Pairs: TypeAlias = Sequence[tuple[C, str]]
 Choices: TypeAlias = Pairs[C] | type[C] | Callable[["Form"], Pairs[C] | Awaitable[Pairs[C]]]
 
 
+class _Found(tuple[tuple[Any, str], ...]):
+    """Hold the pairs that a function gave, which may be none."""
+
+    __slots__ = ()
+
+
 class BooleanField(Field[bool]):
     """Take yes or no, by default from a checkbox; code ``boolean``.
 
@@ -69,7 +75,9 @@ class ChoicesField(Field[V], Generic[V, C]):
         super().__post_init__()
         if self.is_dynamic:
             return
-        pairs = _pairs(self.choices)
+        pairs = self.choices if isinstance(self.choices, _Found) else _pairs(self.choices)
+        if not pairs and not isinstance(pairs, _Found):
+            raise ConfigurationError(f"choices must have at least one pair: {self.choices!r}")
         # A list of the caller's may change.
         object.__setattr__(self, "choices", pairs)
         if len(self._values) != len(pairs):
@@ -85,8 +93,8 @@ class ChoicesField(Field[V], Generic[V, C]):
         return cast(Callable[["Form"], object], self.choices)(form)
 
     def with_choices(self, pairs: object) -> Self:
-        """Return this field with the choices of one form."""
-        return replace(self, choices=_pairs(pairs))
+        """Return this field with the choices of one form; of none, nothing can be chosen."""
+        return replace(self, choices=_Found(_pairs(pairs)))
 
     def choice(self, text: str) -> C:
         """Return the value of a choice by its text in HTML. Raises `ValidationError`."""
@@ -162,10 +170,10 @@ def _pairs(choices: Any) -> tuple[tuple[Any, str], ...]:
     if isinstance(choices, EnumType):
         members: Iterable[Enum] = choices
         choices = [(each, each.name.replace("_", " ").capitalize()) for each in members]
-    if not isinstance(choices, Sequence) or not choices or not all(map(_is_pair, choices)):
+    if not isinstance(choices, Sequence) or not all(map(_is_pair, choices)):
         raise ConfigurationError(
-            "choices must be a list of (value, label) pairs, at least one, the value a str, an int "
-            f"or a member of an enum of these, no bool, and the label a str, not {choices!r}"
+            "choices must be a list of (value, label) pairs, the value a str, an int or a member "
+            f"of an enum of these, no bool, and the label a str, not {choices!r}"
         )
     return tuple((value, label) for value, label in choices)
 

@@ -28,6 +28,16 @@ def test_braces_that_mean_nothing_are_left_alone() -> None:
     assert error.to_message({}) == "{0} {limit!r} { 3"
 
 
+def test_braces_in_a_parameter_are_left_alone() -> None:
+    error = ValidationError("{a} {b}", params={"a": "{b}", "b": "x"})
+    assert error.to_message({}) == "{b} x"
+
+
+def test_a_parameter_that_is_not_utf8_can_be_shown() -> None:
+    error = ValidationError(code="extra", params={"name": "a\ud800\0"})
+    assert error.to_message({}) == "There is no field a\ufffd."
+
+
 def test_a_message_has_its_code() -> None:
     assert ValidationError("Taken.", code="taken").to_message({}).code == "taken"
 

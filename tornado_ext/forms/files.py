@@ -98,7 +98,6 @@ class FileLimits:
             params["allowed"] = ", ".join((*self.extensions, *self.content_types))
         else:
             return
-        # The name comes last: there may be braces in it.
         raise ValidationError(code=code, params={**params, "name": file.name})
 
     def _is_allowed(self, file: UploadedFile) -> bool:

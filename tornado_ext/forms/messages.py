@@ -1,6 +1,7 @@
 """What a form says when something is wrong: codes, their texts, and the errors that carry them."""
 
 import csv
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final, Self
 from tornado.locale import Locale
 
 from tornado_ext.errors import TornadoExtError
+from tornado_ext.forms.html import writable
 
 # Code: text. {name} stands for a parameter; texts avoid plurals.
 MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
@@ -51,6 +53,8 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "json": "The request is not a JSON object.",
     }
 )
+
+_PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
 
 FORM_WIDE = "__all__"  # the key, in JSON, of the errors that belong to no field
 TRANSLATIONS: Final = Path(__file__).with_name("locale")  # <language>.csv, as tornado.locale reads
@@ -102,9 +106,11 @@ class ValidationError(TornadoExtError, ValueError):
         text = messages.get(self.code) or self.message or MESSAGES.get(self.code)
         text = translate(text or MESSAGES["invalid"], locale)
         # Not str.format(): a brace that means nothing must not fail while a request is answered.
-        for name, value in self.params.items():
-            text = text.replace(f"{{{name}}}", str(value))
-        return Message(text, self.code)
+        return Message(_PARAMETER.sub(self._parameter, text), self.code)
+
+    def _parameter(self, found: re.Match[str]) -> str:
+        # What a client sent may be among them, and not all of that is UTF-8.
+        return writable(str(self.params[found[1]])) if found[1] in self.params else found[0]
 
 
 class ChoicesNotLoaded(TornadoExtError, RuntimeError):

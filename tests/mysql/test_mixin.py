@@ -1,7 +1,7 @@
 """The transaction of a request, for every end that a request can take."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient
@@ -88,6 +88,44 @@ class TwoTasks(Base):
         self.write(f"{error}")
 
 
+class Finishes(Base):
+    async def get(self) -> None:
+        await self.insert()
+        self.finish()
+        with pytest.raises(ProgrammingError, match="the response has begun"):
+            await self.insert(2)
+
+
+class FinishesInSavepoint(Base):
+    """Finishes in a savepoint of the request's transaction, and ends as the query says."""
+
+    async def get(self, end: str) -> None:
+        try:
+            async with self.tx.transaction() as savepoint:
+                await savepoint.execute("INSERT INTO t VALUES (1)")
+                self.finish("done")
+                if end == "waits":
+                    await asyncio.sleep(0.05)
+                with pytest.raises(ProgrammingError):
+                    await savepoint.execute("INSERT INTO t VALUES (2)")
+                if end == "raises":
+                    raise KeyError
+        except KeyError:
+            pass
+
+
+class Detaches(Base):
+    """Takes the socket over, with the transaction as the path says."""
+
+    async def get(self, end: str) -> None:
+        await self.insert()
+        if end == "committed":
+            await self.flush()
+        stream = self.detach()
+        await stream.write(b"mine")
+        stream.close()
+
+
 class Idle(Base):
     async def get(self) -> None:
         assert self.tx is self.tx
@@ -116,9 +154,11 @@ class Socket(DatabaseMixin, WebSocketHandler):
 
 
 class HookFails:
-    async def process_response(self, handler: RequestHandler) -> None:
-        if "fail" in handler.request.query:
-            raise HTTPError(500)
+    def process_response(self, handler: RequestHandler) -> Awaitable[None] | None:
+        return self.fail() if "fail" in handler.request.query else None
+
+    async def fail(self) -> None:
+        raise HTTPError(500)
 
 
 @pytest.fixture
@@ -137,6 +177,9 @@ def app(db: Database) -> Application:
         ("/flushes", Flushes),
         ("/flushes-first", FlushesFirst),
         ("/two-tasks", TwoTasks),
+        ("/finishes", Finishes),
+        ("/finishes-in-savepoint/(.*)", FinishesInSavepoint),
+        ("/detaches/(.*)", Detaches),
         ("/idle", Idle),
         ("/upload", Upload),
         ("/socket", Socket),
@@ -185,6 +228,57 @@ async def test_the_commit_comes_before_the_first_byte(
     assert (await http_client.fetch(f"{base_url}/flushes")).body == b"x1"
     assert (await http_client.fetch(f"{base_url}/flushes-first")).code == 200
     assert await numbers(db) == [1]
+
+
+@pytest.mark.usefixtures("app")
+@gen_test
+async def test_the_transaction_ends_with_finish(
+    http_client: AsyncHTTPClient, base_url: str, db: Database
+) -> None:
+    assert (await http_client.fetch(f"{base_url}/finishes")).code == 200
+    assert await numbers(db) == [1]
+
+
+@pytest.mark.parametrize("end", ["at-once", "waits", "raises"])
+@pytest.mark.usefixtures("app")
+@gen_test
+async def test_finish_in_a_savepoint_commits_what_was_done(
+    http_client: AsyncHTTPClient,
+    base_url: str,
+    db: Database,
+    end: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    response = await http_client.fetch(f"{base_url}/finishes-in-savepoint/{end}")
+    await asyncio.sleep(0.1)  # in which the handler goes on
+
+    assert response.body == b"done"
+    assert await numbers(db) == [1]
+    assert (db.stats().open, db.stats().in_use) == (1, 0)
+    assert caplog.messages == []
+
+
+@pytest.mark.usefixtures("app")
+@gen_test
+async def test_detach_is_refused_while_the_transaction_is_open(
+    http_client: AsyncHTTPClient, base_url: str, db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = await http_client.fetch(f"{base_url}/detaches/open", raise_error=False)
+
+    assert response.code == 500
+    assert "detach() while self.tx is open" in caplog.text
+    assert (await numbers(db), db.stats().in_use) == ([], 0)
+
+
+@pytest.mark.usefixtures("http_server")
+@gen_test
+async def test_detach_takes_the_socket_after_the_commit(db: Database, http_port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", http_port)
+    writer.write(b"GET /detaches/committed HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert (await reader.read()).endswith(b"mine")
+    writer.close()
+    assert (await numbers(db), db.stats().in_use) == ([1], 0)
 
 
 @pytest.mark.usefixtures("app")

@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.mysql._url import parse
+from tornado_ext.mysql.connection import Connection
 from tornado_ext.mysql.drivers import DRIVERS, DriverConnection, Limit
 from tornado_ext.mysql.errors import Deadlock, LockTimeout, ProgrammingError
 from tornado_ext.mysql.pool import Pool, PoolStats, Slot
-from tornado_ext.mysql.queries import Connection, Queries, Seconds
+from tornado_ext.mysql.queries import Queries, Seconds
 
 RETRY_PAUSE = 0.05  # seconds at most before the first retry, twice that before the next
 

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from tornado.iostream import IOStream
 from tornado.web import Application
 
 from tornado_ext._lifecycle import LifecycleMixin
 from tornado_ext.errors import ConfigurationError
+from tornado_ext.mysql.connection import Connection
 from tornado_ext.mysql.database import Database
 from tornado_ext.mysql.drivers import DriverConnection, Limit
 from tornado_ext.mysql.errors import ProgrammingError
-from tornado_ext.mysql.queries import Connection, Queries
+from tornado_ext.mysql.queries import Queries
 
 
 class DatabaseMixin(LifecycleMixin):
@@ -43,6 +45,12 @@ class DatabaseMixin(LifecycleMixin):
             self._ext.ours = True
         return self._ext_transaction
 
+    def detach(self) -> IOStream:
+        """Take the stream out of HTTP; raises `ProgrammingError` while `tx` is open."""
+        if self._ext_transaction is not None and not self._ext_transaction.over:
+            raise ProgrammingError("detach() while self.tx is open: flush() first, which commits")
+        return super().detach()
+
     def _ext_end_transaction(self) -> Awaitable[None] | None:
         if self._ext_transaction is None:
             return None
@@ -50,10 +58,12 @@ class DatabaseMixin(LifecycleMixin):
 
     def _ext_end_ours(self) -> None:
         super()._ext_end_ours()
-        if self._ext_transaction is not None and not self._ext_transaction.over:
-            # The client left while it sent the body: there is no response.
-            task = asyncio.ensure_future(self._ext_transaction.end(commit=False))
-            task.add_done_callback(asyncio.Task.result)
+        transaction = self._ext_transaction
+        if transaction is None or transaction.over:
+            return
+        # The client left while it sent the body: there is no response.
+        if (ending := transaction.end(commit=False)) is not None:
+            asyncio.ensure_future(ending).add_done_callback(asyncio.Future.result)
 
 
 class RequestTransaction(Queries):
@@ -66,16 +76,14 @@ class RequestTransaction(Queries):
         self._block: AbstractAsyncContextManager[Connection] | None = None
         self._connection: Connection | None = None
 
-    async def end(self, *, commit: bool) -> None:
-        """Commit or roll back; do nothing if there was no statement."""
+    def end(self, *, commit: bool) -> Awaitable[None] | None:
+        """Take no more statements from now on; return what commits or rolls back, if any came."""
         self.over = True
         block, self._block = self._block, None
         if block is None or self._connection is None:
-            return
-        if commit:
-            await block.__aexit__(None, None, None)
-        else:
-            await block.__aexit__(_ErrorResponse, _ErrorResponse(), None)
+            return None
+        self._connection._end_savepoints()
+        return _leave(block, None if commit else _ErrorResponse())
 
     async def _begun(self, limit: Limit) -> Connection:
         self._check()
@@ -88,7 +96,8 @@ class RequestTransaction(Queries):
                 self._block = block
                 self._check()  # a task may outlive its request
             except BaseException:
-                await self.end(commit=False)
+                if (ending := self.end(commit=False)) is not None:
+                    await ending
                 raise
         return self._connection
 
@@ -113,6 +122,12 @@ class RequestTransaction(Queries):
 
 class _ErrorResponse(Exception):
     """Rolls back."""
+
+
+async def _leave(
+    block: AbstractAsyncContextManager[Connection], exc: _ErrorResponse | None
+) -> None:
+    await block.__aexit__(type(exc) if exc else None, exc, None)
 
 
 def _over() -> ProgrammingError:

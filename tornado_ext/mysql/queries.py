@@ -1,24 +1,24 @@
-"""What can be asked of a database, and of one connection in a transaction."""
+"""What can be asked of a database, and of one connection."""
 
 import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tornado_ext.errors import ConfigurationError
 from tornado_ext.middleware.request_id import request_id
 from tornado_ext.mysql._row import Row
 from tornado_ext.mysql._url import Options, check_seconds
 from tornado_ext.mysql.drivers import DriverConnection, Limit, Result
-from tornado_ext.mysql.errors import CommitUnknown, DatabaseError, Deadlock, ProgrammingError
+from tornado_ext.mysql.errors import DatabaseError
 from tornado_ext.mysql.literals import render, render_many
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from tornado_ext.mysql.connection import Connection
 
-ISOLATIONS = ("read uncommitted", "read committed", "repeatable read", "serializable")
+log = logging.getLogger(__name__)
 
 Seconds = float | None  # None: as the `Database` has it
 
@@ -148,84 +148,6 @@ class Queries(ABC):
         """Begin a transaction or a savepoint, and end it with the block."""
 
 
-class Connection(Queries):
-    """Run statements on one connection, lent by `Database.acquire` or `Database.transaction`.
-
-    For one task at a time, and only in the block.
-    """
-
-    def __init__(self, driver: DriverConnection, options: Options) -> None:
-        super().__init__(options)
-        self._own = driver
-        self._left = False
-        self._depth = 0  # of transactions
-        self._undone = False  # all of them, by the server
-
-    @property
-    def driver_connection(self) -> Any:
-        """The client library's own connection."""
-        return self._own.client
-
-    @asynccontextmanager
-    async def _transaction(
-        self, limit: Limit, isolation: str | None = None, read_only: bool = False
-    ) -> AsyncIterator["Connection"]:
-        *begin, commit, rollback = _statements(self._depth, isolation, read_only)
-        for statement in begin:
-            await self._send(statement, limit)
-        self._depth += 1
-        try:
-            yield self
-            await self._commit(commit)
-        except Exception:
-            await self._roll_back(rollback)
-            raise
-        except BaseException:  # cancelled: the server rolls back when the connection ends
-            self._own.terminate()
-            raise
-        finally:
-            self._depth -= 1
-
-    async def _commit(self, statement: bytes) -> None:
-        was_open = not self._own.closed
-        try:
-            await self._send(statement, self._limit())
-        except DatabaseError as exc:
-            if self._depth == 1 and was_open and self._own.closed:
-                raise CommitUnknown(f"no answer to COMMIT: {exc}") from exc
-            raise
-
-    async def _roll_back(self, statement: bytes) -> None:
-        if self._undone and self._depth > 1:
-            return  # no savepoint is left; the outermost block sends its ROLLBACK
-        self._undone = False
-        if self._own.closed:
-            return
-        try:
-            await self._send(statement, self._limit())
-        except DatabaseError as exc:
-            log.warning("%s failed, closing the connection: %s", statement.decode(), exc)
-            self._own.terminate()
-
-    async def _send(self, statement: bytes, limit: Limit) -> None:
-        async with self._driver(limit) as driver:
-            await driver.query(statement, limit)
-
-    @asynccontextmanager
-    async def _driver(self, _: Limit) -> AsyncIterator[DriverConnection]:
-        if self._left:
-            raise ProgrammingError("a connection was used after its block")
-        if self._undone:
-            # It would be executed outside of any transaction.
-            raise Deadlock("an error ended the transaction: leave its block and run it again")
-        try:
-            yield self._own
-        except DatabaseError:
-            # Some errors undo the statement, some the transaction: it depends on settings, too.
-            self._undone = self._depth > 0 and not self._own.in_transaction
-            raise
-
-
 @contextmanager
 def _naming(sql: str) -> Iterator[None]:
     """Tell which statement an error is about, without its parameters."""
@@ -244,23 +166,3 @@ def _log_slow(sql: str, seconds: float) -> None:
 def _rows(result: Result) -> list[Row]:
     columns = {name: position for position, name in enumerate(result.columns)}
     return [Row(columns, values) for values in result.rows]
-
-
-def _statements(depth: int, isolation: str | None, read_only: bool) -> Iterator[bytes]:
-    """Yield what begins, commits and rolls back a transaction within ``depth`` others."""
-    if depth:
-        if isolation is not None or read_only:
-            raise ProgrammingError("isolation and read_only are the outermost transaction's")
-        name = b"level_%d" % depth
-        yield from (
-            b"SAVEPOINT " + name,
-            b"RELEASE SAVEPOINT " + name,
-            b"ROLLBACK TO SAVEPOINT " + name,
-        )
-        return
-    if isolation is not None:
-        if isolation not in ISOLATIONS:
-            raise ConfigurationError(f"isolation={isolation!r} is none of {ISOLATIONS}")
-        yield b"SET TRANSACTION ISOLATION LEVEL " + isolation.encode()
-    yield b"START TRANSACTION READ ONLY" if read_only else b"START TRANSACTION"
-    yield from (b"COMMIT", b"ROLLBACK")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import date, datetime, time
 from xml.etree.ElementTree import Element
 
 import html5lib
@@ -12,13 +13,16 @@ from tornado_ext.forms import (
     BooleanField,
     BoundField,
     ChoiceField,
+    DateTimeField,
     EmailField,
     Field,
     Form,
     Input,
     IntegerField,
+    JSONField,
     PasswordField,
     StringField,
+    TimeField,
     Widget,
     to_html,
 )
@@ -56,6 +60,31 @@ def parse(html: str) -> Element:
 def control(field: BoundField) -> Element:
     (element,) = parse(field.render_control())
     return element
+
+
+@pytest.mark.parametrize(
+    ("microsecond", "shown"),
+    [(0, "01:02:03"), (4, "01:02:03"), (4000, "01:02:03.004"), (123456, "01:02:03.123")],
+)
+def test_a_time_is_drawn_as_exactly_as_browsers_take_it(microsecond: int, shown: str) -> None:
+    at = time(1, 2, 3, microsecond)
+    moment = datetime.combine(date(2026, 1, 1), at)
+    element = control(bind(TimeField(initial=at, min_value=at, max_value=at)))
+    assert [element.get(name) for name in ("value", "min", "max")] == [shown] * 3
+    assert bind(DateTimeField(initial=moment)).value == f"2026-01-01T{shown}"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("value", ["123", "hello", "", [1], {"a": "é"}])
+async def test_an_initial_json_value_comes_back_as_it_was(value: object) -> None:
+    field = JSONField(initial=value)
+    form = make(field, bind(field).value)
+    assert await form.is_valid()
+    assert form.cleaned_data["x"] == value
+
+
+def test_json_text_is_shown_again_as_it_was_sent() -> None:
+    assert bind(JSONField(), '{"a"').value == '{"a"'
 
 
 def test_the_label_belongs_to_the_control() -> None:

@@ -106,6 +106,16 @@ async def test_of_no_choices_nothing_can_be_chosen() -> None:
     assert form["room"].options == (("", "Choose…"),)
 
 
+@pytest.mark.gen_test
+async def test_empty_ones_are_not_counted_among_those_chosen() -> None:
+    class Toppings(Form):
+        on_top = MultipleChoiceField(choices=[("a", "A"), ("b", "B")])
+
+    form = Toppings({"on_top": ["", "a", "b"]})
+    assert await form.is_valid()
+    assert form.cleaned_data["on_top"] == ("a", "b")
+
+
 def test_several_initial_values_are_shown_as_chosen() -> None:
     class Toppings(Form):
         on_top = MultipleChoiceField(choices=[(1, "One"), (2, "Two"), (3, "Three")], initial=(1, 3))

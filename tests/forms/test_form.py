@@ -1,7 +1,9 @@
 """A form: what is awaited, in which order, and what it says afterwards."""
 
 import asyncio
+import enum
 from collections.abc import Callable
+from datetime import datetime, time
 
 import pytest
 from tornado import gen
@@ -11,11 +13,22 @@ from tornado.web import Application, RequestHandler
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.forms import (
     BooleanField,
+    ChoiceField,
+    DateTimeField,
+    DecimalField,
+    Field,
+    FileField,
+    FloatField,
     Form,
     FormNotValidated,
     IntegerField,
+    IPAddressField,
+    JSONField,
+    MultipleChoiceField,
     PasswordField,
     StringField,
+    TextField,
+    TimeField,
     ValidationError,
 )
 
@@ -705,6 +718,63 @@ def test_changed_data_are_the_fields_that_differ_from_what_was_shown() -> None:
     assert Profile(sent, initial={"age": 7}).changed_data == ["age"]
     assert Profile({"name": "bob", "age": "x"}).changed_data == ["name", "age", "news"]
     assert Profile().changed_data == []
+
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+SIZES = [("s", "Small"), ("big", "Big")]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        StringField(initial=" x "),
+        TextField(initial="a\r\nb"),
+        DecimalField(initial=0.1),
+        FloatField(initial=1),
+        ChoiceField(choices=Color, initial="red"),
+        ChoiceField(choices=SIZES, initial="xl", required=False),
+        MultipleChoiceField(choices=[(1, "One"), (2, "Two")], initial=1),
+        MultipleChoiceField(choices=SIZES, initial="big"),
+        MultipleChoiceField(choices=SIZES, initial=["big", "s"]),
+        IPAddressField(initial="0::1"),
+        JSONField(initial="1"),
+        JSONField(initial={"b": 1, "a": (2,)}),
+        TimeField(initial=time(1, 2, 3, 4)),
+        DateTimeField(initial=datetime(2026, 1, 1, 1, 2, 3, 123456)),
+        FileField(),
+    ],
+    ids=repr,
+)
+def test_what_comes_back_untouched_has_not_changed(field: Field[object]) -> None:
+    form = type("OneField", (Form,), {"x": field})
+    options = {text for text, _ in field.options}
+    shown = [text for text in form()["x"].values if not options or text in options]
+    assert form({"x": shown}).changed_data == []
+
+
+@pytest.mark.parametrize(
+    ("field", "sent"),
+    [
+        (JSONField(initial=1), "true"),
+        (JSONField(initial={"a": 1}), '{"a": "1"}'),
+        (TimeField(initial=time(1, 2, 3, 4)), "01:02:03.001"),
+        (MultipleChoiceField(choices=SIZES, initial="big"), ["big", "s"]),
+        (MultipleChoiceField(choices=SIZES, initial=("big", "s")), []),
+    ],
+)
+def test_another_value_than_was_shown_has_changed(field: Field[object], sent: object) -> None:
+    assert type("OneField", (Form,), {"x": field})({"x": sent}).changed_data == ["x"]
+
+
+def test_a_moment_has_not_changed_where_no_control_shows_a_difference() -> None:
+    class Alarm(Form):
+        at = TimeField(initial=time(1, 2, 3, 123456))
+
+    assert Alarm.from_json('{"at": "01:02:03.123456"}').changed_data == []
 
 
 @pytest.mark.gen_test

@@ -60,8 +60,8 @@ class BoundField:
 
         U+FFFD stands for what HTML or UTF-8 can't hold.
         """
-        shown = self._form.shown_values(self._key)
-        return [writable(self.field.to_text(value)[: self.field.longest]) for value in shown]
+        shown = self._form.shown_texts(self._key)
+        return [writable(text[: self.field.longest]) for text in shown]
 
     @property
     def value(self) -> str:

@@ -152,7 +152,7 @@ class MultipleChoiceField(ChoicesField[tuple[C, ...], C]):
     many: ClassVar[bool] = True
 
     def read(self, submission: Submission, name: str) -> tuple[C, ...]:
-        sent = submission.values_of(name)
+        sent = [each for each in submission.values_of(name) if each != ""]
         if len(sent) > len(self._values):  # no page sends so many, and each costs time
             raise ValidationError(code="choice")
         chosen = [
@@ -160,9 +160,11 @@ class MultipleChoiceField(ChoicesField[tuple[C, ...], C]):
             if isinstance(each, str) and not submission.typed
             else self.json_choice(each)
             for each in sent
-            if each != ""
         ]
         return tuple(dict.fromkeys(chosen))
+
+    def is_same(self, value: tuple[C, ...], shown: tuple[C, ...]) -> bool:
+        return set(value) == set(shown)
 
 
 def _pairs(choices: Any) -> tuple[tuple[Any, str], ...]:

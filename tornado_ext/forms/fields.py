@@ -5,6 +5,7 @@ make a kind of your own, subclass the nearest one, override `Field.from_text` or
 and annotate the arguments that you add: every subclass is a frozen dataclass.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,8 +96,16 @@ class Field(Generic[T]):
         return self.from_text(value)
 
     def to_text(self, value: object) -> str:
-        """Return what a control shows for a value that was sent, or for an initial one."""
+        """Return what a control shows for an initial value, or for one sent as JSON."""
         return html.to_text(value)
+
+    def shown_again(self, text: str) -> str:
+        """Return what a control shows for text that a form sent."""
+        return self.to_text(text)
+
+    def is_same(self, value: T, shown: T) -> bool:
+        """Return whether a value that was sent is the one that was shown."""
+        return value == shown
 
     def rules(self) -> tuple[Validator[T], ...]:
         """Return every validator, the field's own first. Called once for each class of forms."""
@@ -246,6 +255,16 @@ class JSONField(Field[Any]):
 
     def to_text(self, value: object) -> str:
         try:
-            return value if isinstance(value, str) else "" if value is None else dumps(value)
+            return "" if value is None else dumps(value)
         except ValueError:
             return ""
+
+    def shown_again(self, text: str) -> str:
+        return text
+
+    def is_same(self, value: Any, shown: Any) -> bool:
+        return _canonical(value) == _canonical(shown)  # to Python, 1 is True
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(json.loads(dumps(value)), sort_keys=True)

@@ -199,14 +199,17 @@ class Form(Declaration):
             self._loaded[name] = self._dynamic[name].with_choices(choices)
         return self._loaded.get(name) or self.fields[name]
 
-    def shown_values(self, name: str) -> Sequence[object]:
+    def shown_texts(self, name: str) -> Sequence[str]:
         """Return what was sent for a field, or its initial value if nothing could be."""
-        field = self.fields[name]
-        if self._submission is None or field.disabled:
-            initial = self._initial_value(name)
-            several = field.many and isinstance(initial, tuple | list | set | frozenset)
-            return tuple(initial) if several else [initial]
-        return self._submission.shown_values(self._prefix + name, field.many)
+        field, submission = self.fields[name], self._submission
+        if submission is None or field.disabled:
+            return self._initial_texts(name)
+        return [
+            field.shown_again(value)
+            if isinstance(value, str) and not submission.typed
+            else field.to_text(value)
+            for value in submission.shown_values(self._prefix + name, field.many)
+        ]
 
     def __getitem__(self, name: str) -> BoundField:
         # mypy 2.4.1 takes the __hash__ of a class for that of its instances.
@@ -328,14 +331,23 @@ class Form(Declaration):
         initial = self._initial.get(name, self.fields[name].initial)
         return empty if initial is None else initial
 
+    def _initial_texts(self, name: str) -> Sequence[str]:
+        field, initial = self.fields[name], self._initial_value(name)
+        several = field.many and isinstance(initial, tuple | list | set | frozenset)
+        return [field.to_text(value) for value in (initial if several else [initial])]
+
     def _has_changed(self, name: str, submission: Submission) -> bool:
         field = self.field(name)
-        initial = self._initial_value(name, field.empty)
         try:
             sent = field.read(submission, self._prefix + name)
         except ValidationError:
             return True
-        return set(sent) != set(initial) if isinstance(sent, tuple) else bool(sent != initial)
+        # What comes back untouched is what the initial value was drawn as.
+        try:
+            shown = field.read(Submission({name: self._initial_texts(name)}), name)
+        except ValidationError:
+            shown = field.empty
+        return not field.is_same(sent, shown)
 
     async def _load(self, name: str) -> None:
         choices = self._dynamic[name].choices_for(self)

@@ -40,7 +40,9 @@ def to_text(value: object) -> str:
         return value
     if isinstance(value, Enum):
         return to_text(value.value)
-    if isinstance(value, date | datetime | time):
+    if isinstance(value, datetime | time):  # browsers refuse microseconds
+        return value.isoformat(timespec="milliseconds" if value.microsecond >= 1000 else "seconds")
+    if isinstance(value, date):
         return value.isoformat()
     try:
         return str(value) if isinstance(value, int | float | Decimal | UUID) else ""

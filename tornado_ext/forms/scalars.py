@@ -196,6 +196,9 @@ class MomentField(OrderedField[T]):
             raise ValidationError(code=self.code)
         return value
 
+    def is_same(self, value: T, shown: T) -> bool:
+        return self.to_text(value) == self.to_text(shown)
+
 
 class DateField(MomentField[date]):
     """Take a day that exists; code ``date``."""

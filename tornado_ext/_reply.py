@@ -11,6 +11,7 @@ import asyncio
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,41 +33,43 @@ else:
     _Base = object
 
 
+@dataclass(slots=True, eq=False)
 class State:
     """How far a request is.
 
-    Apart from its handler, because CPython 3.11 slows down an object of thirty attributes.
+    Apart from its handler and in slots, because CPython 3.11 is slow on objects of many attributes
+    and on what it finds in their class.
     """
 
-    begun = False  # prepare was called, or an error came before it
-    answered_early = False  # that error, by an exception hook
-    prepared = False  # our prepare() was reached
-    verb_begun = False
-    running = False  # prepare or the verb runs, and will pass a failure on
-    reached = ALL  # depth to which response hooks are due
-    asked = ALL  # depth to which exception hooks are asked
+    begun: bool = False  # prepare was called, or an error came before it
+    answered_early: bool = False  # that error, by an exception hook
+    prepared: bool = False  # our prepare() was reached
+    verb_begun: bool = False
+    running: bool = False  # prepare or the verb runs, and will pass a failure on
+    reached: float = ALL  # depth to which response hooks are due
+    asked: float = ALL  # depth to which exception hooks are asked
 
     chain: Chain | None = None  # of `LifecycleMixin._ext_chain`, once it was looked up
-    ours = False  # a step of our own may have something to do
+    ours: bool = False  # a step of our own may have something to do
     steps: Iterator[tuple[float, Hook]] | None = None  # what is left before the first byte
     step: Hook | None = None  # the last one begun
-    stepping = False  # a step runs inside finish() or flush()
-    discarded = 0  # replies that were thrown away after their hooks had run
-    hooked = False  # every response hook has run for the reply in the making
-    finishing = False  # finish() was called, and has not failed
-    errors = 0  # send_error() calls on the stack
+    stepping: bool = False  # a step runs inside finish() or flush()
+    discarded: int = 0  # replies that were thrown away after their hooks had run
+    hooked: bool = False  # every response hook has run for the reply in the making
+    finishing: bool = False  # finish() was called, and has not failed
+    errors: int = 0  # send_error() calls on the stack
     failure: BaseException | None = None  # why the reply can only be an error page now
     task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
     sender: "asyncio.Task[Any] | None" = None  # called finish() or flush(), which made that task
-    bodiless = False  # the steps of a WebSocket handshake run
-    upgrading = False  # they have run, before the verb
-    queue: "deque[tuple[Send, Future[None]]]"
+    bodiless: bool = False  # the steps of a WebSocket handshake run
+    upgrading: bool = False  # they have run, before the verb
+    queue: "deque[tuple[Send, Future[None]]]" = field(init=False)
 
-    sending = False  # Tornado's own finish() or flush() runs
-    sent = False  # the first byte has left
-    saved_again = False  # the session was stored after the first byte too
-    ended = False  # Tornado has finished the response
-    closed = False  # and so have we
+    sending: bool = False  # Tornado's own finish() or flush() runs
+    sent: bool = False  # the first byte has left
+    saved_again: bool = False  # the session was stored after the first byte too
+    ended: bool = False  # Tornado has finished the response
+    closed: bool = False  # and so have we
 
 
 class ReplyMixin(_Base):

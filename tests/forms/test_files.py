@@ -152,6 +152,10 @@ async def test_a_file_for_a_field_of_text_is_an_error(send: Sender) -> None:
         ("a.php\0.png", "a.php_.png"),
         ("a\u202egnp.exe", "a_gnp.exe"),
         ("a\ud800.png", "a_.png"),
+        ("a\u061cb.png", "a_b.png"),
+        ("-rf", "rf"),
+        (".-rf", "rf"),
+        ("--", "file"),
         ("a:b|c?.png", "a_b_c_.png"),
         (".htaccess", "htaccess"),
         ("x" * 300, "x" * 200),
@@ -163,6 +167,15 @@ async def test_a_file_for_a_field_of_text_is_an_error(send: Sender) -> None:
 def test_a_safe_name_is_the_last_part_of_a_path_and_short(sent: str, name: str) -> None:
     assert safe_name(sent) == name
     assert len(name.encode()) <= MAX_NAME
+
+
+@pytest.mark.gen_test
+async def test_a_content_type_may_be_said_in_any_case() -> None:
+    class Photo(Form):
+        x = FileField(content_types=["Image/PNG"])
+
+    form = Photo({"x": HTTPFile(filename="a.png", body=b"x", content_type="image/png")})
+    assert await form.is_valid()
 
 
 def test_the_browser_is_told_what_is_accepted() -> None:

@@ -19,9 +19,9 @@ MEGABYTE: Final = 1024 * 1024  # bytes
 MAX_NAME: Final = 200  # bytes in UTF-8; file systems take 255
 _MAX_EXTENSION: Final = 16  # characters that are kept when a name is cut
 
-# What a path, a shell or Windows reads something into, what can't be written, what can't be seen.
+# What Windows can't have in a name, what can't be written, what can't be seen.
 _UNSAFE = re.compile(
-    '[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"|?*\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+'
+    '[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"|?*\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+'
 )
 
 
@@ -44,8 +44,11 @@ class UploadedFile:
 
 
 def safe_name(sent: str) -> str:
-    """Return the last part of a path, with _ for what is unsafe, cut to 200 bytes; or "file"."""
-    name = _UNSAFE.sub("_", sent.replace("\\", "/").rpartition("/")[2]).strip(". ")
+    """Return the last part of a path, with _ for what is unsafe, cut to 200 bytes; or "file".
+
+    It is no option of a command: it does not start with a hyphen. A shell may read more into it.
+    """
+    name = _UNSAFE.sub("_", sent.replace("\\", "/").rpartition("/")[2]).strip(". ").lstrip("-. ")
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension) > _MAX_EXTENSION:
         stem, dot, extension = name, "", ""
@@ -77,6 +80,8 @@ class FileLimits:
                 raise ConfigurationError(f"{name} must be a list of texts, not {given!r}")
         extensions = tuple(f".{each.lower().removeprefix('.')}" for each in self.extensions)
         object.__setattr__(self, "extensions", extensions)
+        content_types = tuple(each.lower() for each in self.content_types)
+        object.__setattr__(self, "content_types", content_types)
 
     def __call__(self, value: UploadedFile | tuple[UploadedFile, ...]) -> None:
         files = value if isinstance(value, tuple) else (value,)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
@@ -352,6 +353,23 @@ async def test_a_kind_of_ones_own_has_its_own_reading() -> None:
     assert await outcome(HexField(max_value=255), "100") == {"max_value"}
 
 
+@pytest.mark.gen_test
+async def test_a_kind_of_ones_own_has_its_own_defaults_annotated_or_not() -> None:
+    class ShortField(StringField):
+        max_length = 5
+        required: bool = False
+
+    assert await outcome(ShortField(), "x" * 6) == {"max_length"}
+    assert await outcome(ShortField(max_length=6), "x" * 6) == "x" * 6
+    assert await outcome(ShortField(), "") == ""
+
+
+class Renamed:
+    attrs: ClassVar[dict[str, str]] = {"Name": "evil"}
+
+    def __call__(self, value: str) -> None: ...
+
+
 @each_field
 def test_a_field_cannot_be_changed(field: Field) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -386,6 +404,8 @@ def test_a_password_has_no_text_to_show() -> None:
         (lambda: StringField(validators=["x"]), "validators: 'x' is not callable"),
         (lambda: StringField(widget=Select), "widget must be a Widget, not <class"),
         (lambda: StringField(attrs={"Value": "x"}), "attrs can't set 'Value'"),
+        (lambda: StringField(attrs={"id": None}), "attrs: id must be a text"),
+        (lambda: StringField(validators=[Renamed()]), "attrs can't set 'Name'"),
         (lambda: ChoiceField(choices=[]), "choices must have at least one pair"),
         (lambda: ChoiceField(choices=None), "choices must be a list of"),
         (lambda: ChoiceField(choices={"r": "Red"}), "choices must be a list of"),

@@ -720,6 +720,18 @@ def test_changed_data_are_the_fields_that_differ_from_what_was_shown() -> None:
     assert Profile().changed_data == []
 
 
+@pytest.mark.gen_test
+async def test_the_value_of_a_disabled_field_belongs_to_its_form() -> None:
+    class Plan(Form):
+        limits = JSONField(initial={"rooms": 1}, disabled=True)
+
+    first, second = Plan({}), Plan({})
+    assert await first.is_valid()
+    first.cleaned_data["limits"]["rooms"] = 9
+    assert await second.is_valid()
+    assert second.cleaned_data["limits"] == {"rooms": 1}
+
+
 class Color(enum.Enum):
     RED = "red"
     BLUE = "blue"

@@ -48,6 +48,13 @@ async def sent(**values: str) -> PaintForm:
 
 
 @pytest.mark.gen_test
+async def test_the_link_to_a_field_leads_to_the_id_that_it_was_given() -> None:
+    form = await sent()
+    body = parse(form.render({"name": {"id": "mine"}}))
+    assert "#mine" in [link.get("href") for link in body.iter("a")]
+
+
+@pytest.mark.gen_test
 async def test_no_two_elements_have_one_id_and_every_reference_leads_somewhere() -> None:
     for form in (EveryForm(), await wrong()):
         body = parse(form.render())

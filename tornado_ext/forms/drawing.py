@@ -141,7 +141,7 @@ class Drawing:
             **field.kind_attrs,
         }
         for rule in field.rules():
-            attrs |= getattr(rule, "attrs", {})
+            attrs |= checked_attributes(getattr(rule, "attrs", {}))
         attrs["class"] = self.css_class("control")
         return attrs | checked_attributes(field.attrs)
 

@@ -1,14 +1,14 @@
 """Fields: what one value of a form must be, said once.
 
 A field is immutable and knows neither a form nor a value, so one object serves every request. To
-make a kind of your own, subclass the nearest one, override `Field.from_text` or what else differs,
-and annotate the arguments that you add: every subclass is a frozen dataclass.
+make a kind of your own, subclass the nearest one, override `Field.from_text`, a default or
+what else differs, and annotate the arguments that you add: every subclass is a frozen dataclass.
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from dataclasses import field as default
 from typing import Any, ClassVar, Final, Generic, TypeVar, cast, dataclass_transform
 
@@ -60,6 +60,10 @@ class Field(Generic[T]):
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        # Without an annotation a dataclass would take no notice of a new default.
+        inherited = {each.name: each.type for each in fields(cls) if each.name in own}
+        cls.__annotations__ = inherited | cls.__annotations__
         dataclass(frozen=True, kw_only=True, eq=False)(cls)
 
     def __post_init__(self) -> None:
@@ -69,6 +73,7 @@ class Field(Generic[T]):
         for rule in self.rules():
             if not callable(rule):
                 raise ConfigurationError(f"validators: {rule!r} is not callable")
+            html.attributes_to_html(html.checked_attributes(getattr(rule, "attrs", {})))
 
     def read(self, submission: Submission, name: str) -> T:
         """Return the value that was sent under ``name``, or `empty`. Raises `ValidationError`."""

@@ -1,6 +1,7 @@
 """Forms: fields under names, the values that were sent to them, and what is wrong with these."""
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final, Self
 
@@ -229,17 +230,21 @@ class Form(Declaration):
         attrs = attrs or {}
         token = xsrf_html(self.handler) if xsrf and self.handler else ""
         fields = [self[name].render(attrs.get(name)) for name in self.fields]
-        return token + self.render_errors() + "\n".join(fields)
+        return token + self.render_errors(attrs) + "\n".join(fields)
 
-    def render_errors(self) -> str:
-        """Return every error in one list, those of fields with links to them; or nothing."""
+    def render_errors(self, attrs: Mapping[str, Attrs] | None = None) -> str:
+        """Return every error in one list, those of fields with links to them; or nothing.
+
+        ``attrs`` are those that `render` takes: a link leads to the id in them.
+        """
         if not self._errors:
             return ""
         items = [to_html(message) for message in self._errors.get(None, ())]
-        for field in self:
+        for name, field in zip(self.fields, self, strict=True):
+            id_ = (attrs or {}).get(name, {}).get("id", field.id)
             for message in field.errors:
                 text = to_html(f"{field.label}: {message}")
-                link = element("a", {"href": f"#{field.id}"}, text)
+                link = element("a", {"href": f"#{id_}"}, text)
                 items.append(text if field.is_hidden else link)
         return errors_to_html(items, {**CLASSES, **self.classes}["summary"])
 
@@ -283,7 +288,7 @@ class Form(Declaration):
         name = definition.name
         field = self._loaded.get(name, definition.field)
         if field.disabled:
-            cleaned[name] = self._initial_value(name, field.empty)
+            cleaned[name] = deepcopy(self._initial_value(name, field.empty))  # shared by all
             return
         try:
             value = field.read(submission, self._prefix + name)

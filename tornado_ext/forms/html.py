@@ -68,9 +68,13 @@ def attributes_to_html(attrs: Attrs) -> str:
 
 def checked_attributes(attrs: Attrs) -> dict[str, Attr]:
     """Return attributes of a caller's, in lower case. Raises `ConfigurationError`."""
-    for name in attrs:
+    for name, value in attrs.items():
         if name.lower() in _RESERVED:
             raise ConfigurationError(f"attrs can't set {name!r}: it follows from the field")
+        if name.lower() == "id" and (not value or value is True):
+            raise ConfigurationError(
+                f"attrs: {name} must be a text: labels refer to it"
+            )
     return {name.lower(): value for name, value in attrs.items()}
 
 

@@ -40,6 +40,10 @@ def test_a_server_that_answers_is_not_unavailable(kind: type[DatabaseError]) -> 
         (1040, "08004", ConnectFailed),
         (1053, "08S01", ConnectionLost),
         (1205, "HY000", LockTimeout),
+        (1226, "42000", ConnectFailed),
+        (1317, "70100", QueryTimeout),
+        (1792, "25006", ProgrammingError),
+        (4151, "HY000", AuthenticationFailed),
         (1213, "40001", Deadlock),
         (3819, "HY000", IntegrityError),
         (9999, "42999", ProgrammingError),
@@ -62,7 +66,8 @@ def test_the_number_decides_and_then_the_class_of_the_sqlstate(
         ("Duplicate entry 'a' for key 'PRIMARY'", "PRIMARY"),
         ("Duplicate entry 'a' for key 'users.by_email'", "by_email"),  # MySQL 8.0.19
         ("Duplicate entry 'it's.a' for key 'by_email'", "by_email"),
-        ("Can't write; duplicate key in table 't' of some sort", None),
+        ("Can't write; duplicate key in table 't'", None),
+        ("Can't write, because of unique constraint, to table 't'", None),
     ],
 )
 def test_the_key_of_a_duplicate_is_read_from_the_message(message: str, key: str | None) -> None:

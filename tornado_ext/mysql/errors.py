@@ -65,7 +65,8 @@ class QueryTimeout(DatabaseError, Unavailable):
 
     If it was our ``timeout`` that ran out (``errno`` is None), the connection is closed: its
     transaction is rolled back, but a statement outside of one may still be executed. If it was a
-    limit of the server's (``max_statement_time``), the statement alone is undone.
+    limit of the server's (``max_statement_time``) or a ``KILL QUERY``, the statement alone is
+    undone.
     """
 
 
@@ -95,7 +96,7 @@ class DuplicateKey(IntegrityError):
     @property
     def key(self) -> str | None:
         """The name of the key, ``PRIMARY`` or as in the schema; None if the server gave none."""
-        found = re.search(r"'(?:[^'.]*\.)?([^']*)'$", self.args[0])
+        found = re.search(r"for key '(?:[^'.]*\.)?([^']*)'$", self.args[0])
         return found[1] if found else None
 
 
@@ -133,11 +134,14 @@ def from_server(errno: int, sqlstate: str | None, message: str) -> DatabaseError
 OPTION_PREVENTS = 1290  # which option, only the message says
 
 _ERRNOS: dict[type[DatabaseError], Collection[int]] = {
-    ConnectFailed: (1040, 1129, 1203),  # too many connections; host blocked; too many of the user
-    AuthenticationFailed: (1044, 1045, 1130, 1251, 1698, 2059),
+    # Too many connections; host blocked; too many of the user; the user's hourly limit.
+    ConnectFailed: (1040, 1129, 1203, 1226),
+    AuthenticationFailed: (1044, 1045, 1130, 1251, 1698, 2059, 4151),
     ConnectionLost: (1053, 1927, 4031),  # shutdown; killed; idle for too long
-    QueryTimeout: (1969, 3024),  # max_statement_time (MariaDB); max_execution_time (MySQL)
+    # KILL QUERY; max_statement_time (MariaDB); max_execution_time (MySQL)
+    QueryTimeout: (1317, 1969, 3024),
     ReadOnlyServer: (1836,),
+    ProgrammingError: (1792,),  # a change in a read-only transaction
     DataError: (1265, 1366),
     DataTooLong: (1153, 1406),
     IntegrityError: (3819, 4025),  # CHECK, in MySQL and in MariaDB

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time
+from decimal import Decimal
 from xml.etree.ElementTree import Element
 
 import html5lib
@@ -14,6 +15,7 @@ from tornado_ext.forms import (
     BoundField,
     ChoiceField,
     DateTimeField,
+    DecimalField,
     EmailField,
     Field,
     Form,
@@ -85,6 +87,25 @@ async def test_an_initial_json_value_comes_back_as_it_was(value: object) -> None
 
 def test_json_text_is_shown_again_as_it_was_sent() -> None:
     assert bind(JSONField(), '{"a"').value == '{"a"'
+
+
+@pytest.mark.parametrize(
+    ("field", "shown", "step"),
+    [
+        (IntegerField(step=10), "", "10"),
+        (IntegerField(step=10), "20", "10"),
+        (IntegerField(step=10), "5", "any"),
+        (IntegerField(step=10, min_value=5), "6", "10"),
+        (IntegerField(), "1", None),
+        (IntegerField(), "1.5", "any"),
+        (DecimalField(step=Decimal("0.1")), "0.25", "any"),
+        (DecimalField(), "1", "any"),
+    ],
+)
+def test_a_browser_does_not_count_steps_from_a_value_that_is_none(
+    field: Field, shown: str, step: str | None
+) -> None:
+    assert control(bind(field, shown)).get("step") == step
 
 
 def test_the_label_belongs_to_the_control() -> None:

@@ -7,6 +7,7 @@ from tornado_ext.forms.drawing import Drawing
 from tornado_ext.forms.fields import Field
 from tornado_ext.forms.html import Attrs, attributes_to_html, writable
 from tornado_ext.forms.messages import Message
+from tornado_ext.forms.scalars import SteppedField
 
 if TYPE_CHECKING:
     from tornado_ext.forms.form import Form
@@ -115,6 +116,8 @@ class BoundField:
 
     def _attrs_html(self, attrs: Attrs | None) -> tuple[str, str]:
         invalid = bool(self.errors)
+        if isinstance(self.field, SteppedField):
+            attrs = {**self.field.attrs_beside(self.value), **(attrs or {})}
         return (
             self._drawing.draw_attrs(invalid, attrs) if attrs else self._drawing.attrs_html[invalid]
         )

@@ -72,9 +72,7 @@ def checked_attributes(attrs: Attrs) -> dict[str, Attr]:
         if name.lower() in _RESERVED:
             raise ConfigurationError(f"attrs can't set {name!r}: it follows from the field")
         if name.lower() == "id" and (not value or value is True):
-            raise ConfigurationError(
-                f"attrs: {name} must be a text: labels refer to it"
-            )
+            raise ConfigurationError(f"attrs: {name} must be a text: labels refer to it")
     return {name.lower(): value for name, value in attrs.items()}
 
 

@@ -131,6 +131,20 @@ class SteppedField(OrderedField[N]):
         if (step := self.limit("step")) is not None:
             yield checks.Step(step, self.limit("min_value") or 0)
 
+    def attrs_beside(self, text: str) -> Attrs:
+        """Return attributes of a control that shows ``text``.
+
+        Without a min, browsers count steps from what is shown, and would refuse a multiple.
+        """
+        if self.min_value is not None:
+            return {}
+        try:
+            if (value := self.from_text(text)) is not None:
+                checks.Step(self.limit("step") or 1)(value)
+        except ValidationError:
+            return {"step": "any"}
+        return {}
+
 
 class IntegerField(SteppedField[int]):
     """Take a whole number of at most 64 bits; codes ``integer`` and ``too_large``."""

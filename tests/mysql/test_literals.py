@@ -187,6 +187,9 @@ WRONG: list[tuple[Any, list[object], str]] = [
     ("SELECT 'a, %s", ["a"], "in quotes"),
     ("SELECT 1 /* %s", ["a"], "in a comment"),
     ("SELECT 1 --\1 %s", ["a"], "in a comment"),
+    ("SELECT /*! '*/%s'*/", ["a"], "a comment that the server executes"),
+    ("SELECT /*!50708 1, */ %s", ["a"], "a comment that the server executes"),
+    ("SELECT /*M!100101 1, */ %s", ["a"], "a comment that the server executes"),
     (b"SELECT 1", [], "the SQL is a bytes, not a str"),
     (None, [], "the SQL is a NoneType, not a str"),
     ("SELECT 1 /* %s */", ["a"], "in a comment"),
@@ -233,9 +236,9 @@ def test_a_list_stands_after_in() -> None:
 
 MANY: list[tuple[str, list[object], list[str]]] = [
     (
-        "INSERT INTO t (a, b) VALUES (%s, NOW(%s))",
+        "INSERT INTO t (a, b, c, d) VALUES (%s, %s, -1.5, Default)",
         [(1, 2), [3, 4]],
-        ["INSERT INTO t (a, b) VALUES (1, NOW(2)),(3, NOW(4))"],
+        ["INSERT INTO t (a, b, c, d) VALUES (1, 2, -1.5, Default),(3, 4, -1.5, Default)"],
     ),
     (
         "insert into t values (%(a)s) on duplicate key update n = values(n)",
@@ -248,6 +251,9 @@ MANY: list[tuple[str, list[object], list[str]]] = [
     ("UPDATE t SET a = %s", [(1,), (2,)], ["UPDATE t SET a = 1", "UPDATE t SET a = 2"]),
     ("INSERT INTO t VALUES (1)", [(), ()], ["INSERT INTO t VALUES (1)"] * 2),
     ("INSERT INTO t VALUES (%s), (0)", [(1,)] * 2, ["INSERT INTO t VALUES (1), (0)"] * 2),
+    # A function or a subquery may see the rows before it.
+    ("INSERT t VALUES (%s, f())", [(1,)] * 2, ["INSERT t VALUES (1, f())"] * 2),
+    ("INSERT t VALUES (%s, (SELECT 1))", [(1,)] * 2, ["INSERT t VALUES (1, (SELECT 1))"] * 2),
     ("INSERT t VALUES (%s, ')')", [(1,)] * 2, ["INSERT t VALUES (1, ')')"] * 2),
     (
         "INSERT t VALUES (%s) ON DUPLICATE KEY UPDATE n = %s",

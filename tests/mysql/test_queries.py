@@ -235,6 +235,34 @@ async def test_a_slow_query_is_logged_with_its_request_but_not_its_parameters(
     assert int(text.split()[2]) >= 60
 
 
+@gen_test
+async def test_slow_statements_for_many_rows_and_slow_iterations_are_logged(
+    url: str, make_db: MakeDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = make_db(url, slow_query=0.05)
+
+    await db.executemany("DO SLEEP(%s)", [(0.06,), (0,)])
+    async for _ in db.iterate("SELECT SLEEP(%s)", 0.06):
+        pass
+
+    assert [message.rpartition(": ")[2] for message in caplog.messages] == [
+        "DO SLEEP(%s)",
+        "SELECT SLEEP(%s)",
+    ]
+
+
+@gen_test
+async def test_the_time_of_a_slow_reader_makes_no_slow_query(
+    url: str, make_db: MakeDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    db = make_db(url, slow_query=0.05)
+
+    async for _ in db.iterate("SELECT 1"):
+        await asyncio.sleep(0.06)
+
+    assert caplog.messages == []
+
+
 # Transactions ------------------------------------------------------------------------------------
 
 

@@ -41,9 +41,12 @@ _passages = re.compile(  # quoted and comments, to the end of the SQL if they ar
 # With NO_BACKSLASH_ESCAPES in the sql_mode it ends the text, without it does not.
 _ambiguous_quote = re.compile(r"""(?<!\\)(?:\\\\)*\\['"]""").search
 _ends_with_in = re.compile(r"\bIN\s*\Z", re.IGNORECASE).search
-_insert = re.compile(  # what stands before its only row, the row, and what stands after it
+# What stands before its only row, the row, and what stands after it. The row has placeholders and
+# constants: all else may see the rows before it, which are not there yet in one statement for many.
+_insert = re.compile(
     r"""(\s*(?:INSERT|REPLACE)\b[^%]*?\bVALUES?\s*)
-        (\((?:[^()'"`\#] | \([^()'"`\#]*\))*\))
+        (\(\s*(?:%s|%\(\w+\)s|-?[\d.]+|NULL|DEFAULT|TRUE|FALSE)
+           (?:\s*,\s*(?:%s|%\(\w+\)s|-?[\d.]+|NULL|DEFAULT|TRUE|FALSE))*\s*\))
         (\s*(?:(?:AS|ON|RETURNING)\b[^%]*)?)""",
     re.IGNORECASE | re.VERBOSE,
 ).fullmatch
@@ -133,6 +136,8 @@ def _check_that_all_are_bare(sql: str) -> None:
     if _ambiguous_quote(sql):
         raise ParameterError("a quote after a backslash: double the quote, or make it a parameter")
     for passage in _passages(sql):
+        if passage[0].startswith(("/*!", "/*M!")):
+            raise ParameterError("a comment that the server executes can't stand with parameters")
         if any(mark not in ("", "%%") for _, mark, _ in _marks(passage[0])):
             raise ParameterError("a placeholder stands in quotes or in a comment: write it bare")
 

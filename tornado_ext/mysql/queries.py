@@ -76,9 +76,12 @@ class Queries(ABC):
                 self._driver(limit) as driver,
                 aclosing(driver.stream(statement, limit)) as results,
             ):
-                async for result in results:
+                with self._timing(sql):  # until the first rows are there
+                    result = await anext(results, None)
+                while result is not None:
                     for row in _rows(result):
                         yield row
+                    result = await anext(results, None)
 
     async def executemany(
         self, sql: str, rows: Iterable[object], *, timeout: Seconds = None
@@ -93,7 +96,8 @@ class Queries(ABC):
         with _naming(sql):
             async with self._transaction(limit) as tx, tx._driver(limit) as driver:
                 for statement in render_many(sql, rows):
-                    changed += (await driver.query(statement, limit)).rowcount
+                    with self._timing(sql):
+                        changed += (await driver.query(statement, limit)).rowcount
         return changed
 
     def transaction(
@@ -119,16 +123,21 @@ class Queries(ABC):
             statement = render(sql, parameters, named)
             limit = self._limit(timeout)
             async with self._driver(limit) as driver:
-                start = monotonic()
-                try:
+                with self._timing(sql):
                     return await driver.query(statement, limit)
-                finally:
-                    seconds = monotonic() - start
-                    if seconds >= self._options.slow_query:
-                        _log_slow(sql, seconds)
         except DatabaseError as exc:
             exc.sql = sql
             raise
+
+    @contextmanager
+    def _timing(self, sql: str) -> Iterator[None]:
+        start = monotonic()
+        try:
+            yield
+        finally:
+            seconds = monotonic() - start
+            if seconds >= self._options.slow_query:
+                _log_slow(sql, seconds)
 
     def _limit(self, timeout: Seconds = None) -> Limit:
         if timeout is None:

@@ -220,3 +220,28 @@ class ChoosesLater(Base):
 @pytest.mark.gen_test
 async def test_verb_of_a_streamed_body_may_be_set_on_the_handler(fetch: Fetch) -> None:
     assert (await fetch(ChoosesLater, "POST", body=b"x" * 9)).body == b"9"
+
+
+class FinishesWhenLeft(Base):
+    left = 0
+
+    def get(self) -> None:
+        self.finish("hello")
+
+    def on_connection_close(self) -> None:
+        type(self).left += 1
+        super().on_connection_close()
+
+
+@pytest.mark.gen_test
+async def test_client_that_leaves_while_a_finished_reply_waits_is_not_told_of(
+    app: Application, http_server: object, http_port: int, counting: Counting
+) -> None:
+    app.add_handlers(".*", [("/left", FinishesWhenLeft)])
+    _, writer = await asyncio.open_connection("127.0.0.1", http_port)
+    writer.write(b"GET /left HTTP/1.1\r\nHost: x\r\n\r\n")
+    while not counting.responses:
+        await asyncio.sleep(0.001)
+    writer.close()
+    await asyncio.sleep(0.05)
+    assert FinishesWhenLeft.left == 0

@@ -16,7 +16,7 @@ CONNECT_TIMEOUT = 3600.0  # seconds; the pool's comes first
 class AsyncmyConnection(DriverConnection):
     """A connection of asyncmy."""
 
-    library = "asyncmy.connection"
+    client_module = "asyncmy.connection"
     extra = "mysql"
 
     def __init__(self, client: Any) -> None:

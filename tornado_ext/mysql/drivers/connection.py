@@ -82,7 +82,7 @@ class DriverConnection(ABC):
     answer to somebody else's statement.
     """
 
-    library: ClassVar[str]
+    client_module: ClassVar[str]
     extra: ClassVar[str]
     has_tls: ClassVar[bool] = True
 
@@ -96,7 +96,7 @@ class DriverConnection(ABC):
     @classmethod
     def load(cls) -> Any:
         """Import the client library; raises `MissingExtra`."""
-        return require(cls.library, cls.extra)
+        return require(cls.client_module, cls.extra)
 
     @classmethod
     async def open(cls, address: Address) -> Self:

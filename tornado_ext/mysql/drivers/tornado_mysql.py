@@ -29,7 +29,7 @@ JSON = 245  # a field type that it does not know
 class TornadoMySQLConnection(DriverConnection):
     """A connection of Tornado-MySQL."""
 
-    library = "tornado_mysql.connections"
+    client_module = "tornado_mysql.connections"
     extra = "tornado-mysql"
     has_tls = False  # but that of 1999, and then it goes on without
 

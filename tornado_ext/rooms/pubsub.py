@@ -1,4 +1,4 @@
-"""Redis pub/sub that keeps itself connected: the plumbing of `tornado_ext.rooms.RedisBus`."""
+"""Redis pub/sub that keeps itself connected: the plumbing of `RedisBus`."""
 
 import asyncio
 import random
@@ -62,7 +62,7 @@ class PubSub:
         line = None
         try:
             async with patience(self._server.timeout):
-                await self._check()
+                await self.check()
                 self._in_flight[number] = sent
                 header = f"{self.process}:{number} ".encode()
                 await self._server.command("PUBLISH", channel, header + payload)
@@ -79,14 +79,14 @@ class PubSub:
 
     async def listen(self, channel: str) -> None:
         """Return when messages of ``channel`` arrive."""
-        await self._check()
+        await self.check()
         await self._listener.ask("SUBSCRIBE", channel)
         self._heard.add(channel)
 
     async def ignore(self, channel: str) -> None:
         """Listen no more on ``channel``."""
         self._heard.discard(channel)  # what is published from now on may not come back
-        await self._check()
+        await self.check()
         await self._listener.ask("UNSUBSCRIBE", channel)
         self._heard.discard(channel)
 
@@ -97,7 +97,7 @@ class PubSub:
         await asyncio.wait([self._keeper])
         await self._listener.close()
 
-    async def _check(self) -> None:
+    async def check(self) -> None:
         """Raise ConnectionError while messages do not arrive."""
         await self._tried.wait()
         if self._line is None or self._line is not self._listener.line:
@@ -150,8 +150,10 @@ class PubSub:
         if not isinstance(reply, list) or reply[:1] != [b"message"]:
             return False
         channel = reply[1].decode()
-        header, _, payload = reply[2].partition(b" ")
+        header, ours, payload = reply[2].partition(b" ")
         process, _, number = header.partition(b":")
+        if not ours or not payload:
+            return True  # somebody else's
         if process == self.process.encode():
             if int(number) in self._strays:
                 self._strays.remove(int(number))

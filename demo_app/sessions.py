@@ -37,8 +37,8 @@ WHERE {LIVE} AND (?6 IS NULL OR fence = ?6 AND leased > ?2) AND
 WHY = f"SELECT ?3 IS NULL OR fence = ?3 AND leased > ?2 FROM records WHERE {LIVE}"
 DELETE = f"DELETE FROM records WHERE {LIVE} AND ?3 RETURNING {RECORD}"
 REPLACE = f"""
-UPDATE records SET replaced = 1, gone = fields, fields = '{{}}', expires_at = ?3 WHERE {LIVE}
-RETURNING gone, created_at, seen_at, user_id, 0, ends_at
+UPDATE records SET replaced = 1, expires_at = ?3 WHERE {LIVE}
+RETURNING fields, created_at, seen_at, user_id, 0, ends_at
 """
 LEASE = f"""
 UPDATE records SET fence = fence + 1, leased = ?3 WHERE {LIVE} AND leased <= ?2 RETURNING fence

@@ -24,6 +24,7 @@ from tornado_ext.sessions import (
     SessionStore,
     SessionTooLarge,
     SessionValueError,
+    StoreTimeout,
     StoreUnavailable,
     scripts,
 )
@@ -614,3 +615,108 @@ async def test_index_of_a_user_ends_with_his_last_session(parked: Parked, redis_
         await parked.create(f"key{ends_in}", record, 20)
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         assert 990 < await client.ttl(f"user:{key_of('7')}") <= 1000
+
+
+# A new id whose predecessor's end is in doubt.
+
+
+class Mute(MemoryStore):
+    """Does what it is asked, and gives no answer to the verbs in ``mute``, once each."""
+
+    def __init__(self, **limits: int) -> None:
+        super().__init__(**limits)
+        self.mute: list[str] = []
+        self.refuses = False  # the next save
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None  # before the next delete
+
+    async def save(self, *args: Any) -> Any:
+        if self.refuses:
+            self.refuses = False
+            raise StoreUnavailable("refused")
+        return self.answer("save", await super().save(*args))
+
+    async def delete(self, *args: Any, **kwargs: Any) -> Record | None:
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return self.answer("delete", await super().delete(*args, **kwargs))
+
+    def answer(self, verb: str, result: Any) -> Any:
+        if verb in self.mute:
+            self.mute.remove(verb)
+            raise StoreTimeout("no answer")
+        return result
+
+
+@pytest.fixture
+def mute() -> Mute:
+    return Mute()
+
+
+async def two_of(store: SessionStore, **values: Any) -> tuple[Session, Session]:
+    """Return one session, as two requests have it; the first wants a new id."""
+    session_id = await stored(store, **values)
+    one, other = await loaded(store, session_id), await loaded(store, session_id)
+    one.regenerate()
+    return one, other
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_what_others_stored_is_brought_along_before_the_old_record_ends(
+    mute: Mute, refuses: bool
+) -> None:
+    session, other = await two_of(mute, a=1)
+    other["b"] = 2
+    await other.save()
+    mute.refuses, mute.mute = refuses, ["delete"]
+    for _ in range(1 + refuses):
+        with pytest.raises(StoreUnavailable):
+            await session.save()
+    assert dict(await loaded(mute, str(session.id))) == {"a": 1, "b": 2}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("unheard", [["delete"], ["save"], ["delete", "save"]])
+async def test_what_others_stored_till_the_end_is_brought_along_by_the_next_save(
+    mute: Mute, unheard: list[str]
+) -> None:
+    session, other = await two_of(mute, a=1, b=1, c=1)
+    other.update(a=2, b=3)
+    await other.save()
+
+    async def meanwhile() -> None:
+        other["b"] = 2
+        del other["c"]
+        await other.save()
+        mute.mute = [*unheard]
+
+    mute.meanwhile = meanwhile
+    for _ in unheard:
+        with pytest.raises(StoreTimeout):
+            await session.save()
+    await session.save()
+    assert dict(await loaded(mute, str(session.id))) == {"a": 2, "b": 2}
+    assert not session.modified
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("at_the_end", [False, True])
+async def test_what_others_stored_goes_before_what_is_too_large_with_it(at_the_end: bool) -> None:
+    store = Mute(max_keys=3)
+    session, other = await two_of(store, a=1)
+    session["mine"] = session["a"] = 2
+
+    async def meanwhile() -> None:
+        other["b"] = other["c"] = 3
+        await other.save()
+
+    if at_the_end:
+        store.meanwhile = meanwhile
+    else:
+        await meanwhile()
+    with pytest.raises(SessionTooLarge):
+        await session.save()
+    await session.save()
+    assert dict(await loaded(store, str(session.id))) == {"a": 1, "b": 3, "c": 3}
+    assert (await store.load(other.key) or Record()).replaced

@@ -114,10 +114,11 @@ class MemoryStore(SessionStore):
         """Take the record out."""
         kept = self._live(key)
         if kept is None or kept.record.replaced:
-            return None if kept is None else kept.record
+            return await self.load(key)
         self._drop(key)
         if replaced_for:
-            self._keep(key, Kept(Record(replaced=True), 0.0), replaced_for)
+            tombstone = Record(dict(kept.record.fields), replaced=True)
+            self._keep(key, Kept(tombstone, 0.0), replaced_for)
         return kept.record
 
     async def lease(self, key: str, seconds: float) -> int | None:

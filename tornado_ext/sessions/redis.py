@@ -2,7 +2,8 @@
 
 A record is the hash ``<prefix>session:<key>``: ``made`` (when, when it ends, and the user),
 ``seen`` and ``size``, ``:<name>`` for each value, and, once it was leased, ``fence``, ``leased``
-(until when) and ``lent`` (for how long). A tombstone has ``replaced`` or ``revoked`` alone. The
+(until when) and ``lent`` (for how long). A tombstone has ``revoked`` alone, or ``replaced`` and the
+values, but neither ``made`` nor ``seen`` nor ``size``. The
 sorted set ``<prefix>user:<hash>`` has the keys of a user's sessions. Each script has one key: Redis
 runs it whole, and nothing in between (Redis documentation, "Scripting with Lua"), and the keys may
 be on different nodes of a Cluster.
@@ -219,19 +220,12 @@ def _record(held: Sequence[str]) -> Record | None:
     texts = dict(zip(items, items, strict=True))
     if not texts or "revoked" in texts:
         return None
+    fields = {name[1:]: text for name, text in texts.items() if name[:1] == ":"}
     if "replaced" in texts:
-        return Record(replaced=True)
+        return Record(fields, replaced=True)
     try:
-        created_at, ends_at, *user_id = texts.pop("made").split(" ", 2)
-        seen_at = float(texts.pop("seen"))
-        for name in ("size", "fence", "leased", "lent"):
-            texts.pop(name, None)
-        return Record(
-            {name[1:]: text for name, text in texts.items()},
-            float(created_at),
-            seen_at,
-            user_id[0] if user_id else None,
-            ends_at=float(ends_at),
-        )
+        created_at, ends_at, *user_id = texts["made"].split(" ", 2)
+        seen_at, user = float(texts["seen"]), user_id[0] if user_id else None
+        return Record(fields, float(created_at), seen_at, user, ends_at=float(ends_at))
     except (KeyError, ValueError) as exc:
         raise SessionCorrupt(f"a hash is no session's record: {exc!r}") from exc

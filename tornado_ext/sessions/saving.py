@@ -7,7 +7,12 @@ from collections.abc import Collection
 from typing import NoReturn
 
 from tornado_ext.sessions.codec import decode, encode, key_of
-from tornado_ext.sessions.errors import CookieSent, InsideExclusive, SessionGone
+from tornado_ext.sessions.errors import (
+    CookieSent,
+    InsideExclusive,
+    SessionGone,
+    SessionTooLarge,
+)
 from tornado_ext.sessions.lifetimes import Lifetimes
 from tornado_ext.sessions.store import Change, Record, SessionStore
 from tornado_ext.sessions.values import Values
@@ -87,7 +92,7 @@ class SavedValues(Values):
         while self._ended:
             await self._end(self._ended[0])
         if self._replaced:
-            await self._end_replaced()
+            await self._end_replaced(await self._store.load(self._replaced))
         if self._replacing or (self.id is None and (changed or self._user_id is not None)):
             await self._create()
         elif self.id is None:
@@ -124,12 +129,12 @@ class SavedValues(Values):
         record = Record(dict(texts), self._created_at, now, self._user_id, ends_at=self._ends_at)
         await self._store.create(key, record, self._lifetimes.ttl(self._ends_at, now))
         # Looked at once the store knows the new id: from here on, revoking ends that one too.
-        revoked = self._replacing and not is_live(await self._store.load(self.key))
+        old = await self._store.load(self.key) if self._replacing else None
         if changes_of_id != self._changes_of_id:  # by the handler, while this waited
             self._ended.append(key)
             await self._save()
             return
-        if revoked:
+        if self._replacing and not is_live(old):
             await self._give_up(key)
         # From here on the client gets the new id, whatever becomes of the old one.
         self._replaced, self._replacing = self.key, False
@@ -137,26 +142,45 @@ class SavedValues(Values):
         self.id, self.key, self._seen_at = session_id, key, now
         self.cookie_due = True
         if self._replaced:
-            await self._end_replaced()
+            await self._end_replaced(old)
 
-    async def _end_replaced(self) -> None:
-        """End the old record, and bring along what others stored in it since it was loaded."""
-        replaced, retried, self._unsure = self._replaced, self._unsure, True
-        final = await self._store.delete(replaced, replaced_for=REPLACED_FOR)
-        if self._replaced != replaced:  # by logout(), while this waited
-            self._ended.remove(replaced)
+    async def _end_replaced(self, old: Record | None) -> None:
+        """End the old record, and bring along what others stored in it since it was loaded.
+
+        What ``old`` has by now first: that does not depend on an answer to the end.
+        """
+        replaced, retried = self._replaced, self._unsure
+        if old is not None:
+            await self._bring_along(old.fields)
+        if self._replaced == replaced:
+            self._unsure = True
+            final = await self._store.delete(replaced, replaced_for=REPLACED_FOR)
+            if self._replaced != replaced:  # by logout(), while this waited
+                self._ended.remove(replaced)
+            elif final is None or (final.replaced and not retried):
+                self.cookie_due = False
+                await self._give_up(self.key)
+            else:
+                await self._bring_along(final.fields)
+        if self._replaced != replaced:
             await self._save()
-            return
-        self._unsure = False
-        if final is None or (final.replaced and not retried):
-            self.cookie_due = False
-            await self._give_up(self.key)
-        self._replaced = ""
-        if not final.replaced:
-            self._carry_over(final.fields)
-            changed, deleted = self._changes()
-            if changed or deleted:
+        self._replaced, self._unsure = "", False
+
+    async def _bring_along(self, final: dict[str, str]) -> None:
+        self._carry_over(final)
+        changed, deleted = self._changes()
+        if changed or deleted:
+            try:
                 await self._store_changes(changed, deleted)
+            except SessionTooLarge:
+                await self._keep_theirs(final)
+                raise
+        self._known = final
+
+    async def _keep_theirs(self, final: dict[str, str]) -> None:
+        """Drop what this request changed: others were told that what they changed is stored."""
+        self._values, self._suspects = decode(final), self._texts.keys() | final.keys()
+        await self._store_changes(*self._changes())
 
     def _carry_over(self, final: dict[str, str]) -> None:
         untouched = {name for name, text in self._known.items() if self._texts.get(name) == text}

@@ -58,8 +58,10 @@ return gone
 DELETE = """
 local held = redis.call('HGETALL', KEYS[1])
 if redis.call('HEXISTS', KEYS[1], 'made') == 1 then
-  redis.call('DEL', KEYS[1])
-  if ARGV[1] ~= '0' then
+  if ARGV[1] == '0' then
+    redis.call('DEL', KEYS[1])
+  else
+    redis.call('HDEL', KEYS[1], 'made', 'seen', 'size')
     redis.call('HSET', KEYS[1], 'replaced', '1')
     redis.call('PEXPIRE', KEYS[1], ARGV[1])
   end

@@ -100,7 +100,8 @@ class SessionStore(ABC):
     async def load(self, key: str) -> Record | None:
         """Return the record of ``key``: None if it is unknown, ended or past its ``ttl``.
 
-        The record of a replaced session is a tombstone, with ``replaced`` set and no fields.
+        The record of a replaced session is a tombstone: ``replaced``, with the fields that it had
+        at its end.
 
         :raises SessionCorrupt: if what is kept can't be read. It stays where it is.
         """
@@ -132,7 +133,7 @@ class SessionStore(ABC):
         """End a record, and return what was there at that moment.
 
         With ``replaced_for``, a tombstone takes its place for that many seconds. A tombstone that
-        is there already is returned and stays.
+        is there already is returned and stays: who got no answer asks again, and loses no field.
         """
 
     @abstractmethod

@@ -167,7 +167,7 @@ class StoreSuite:
 
     @pytest.mark.gen_test
     async def test_replaced_record_leaves_a_tombstone(self, store: SessionStore) -> None:
-        """A tombstone takes no save, lease or record, and a second end leaves it where it is."""
+        """It takes no save, lease or record, and keeps its fields; a second end returns them."""
         await store.create("key", record_of("7", a="1"), TTL)
         assert await store.delete("key", replaced_for=TTL) == record_of("7", a="1")
         assert await store.save("key", change(a="2")) is None
@@ -177,7 +177,7 @@ class StoreSuite:
         for ended in (await store.delete("key"), await store.load("key")):
             assert ended is not None
             assert ended.replaced
-            assert ended.fields == {}
+            assert ended.fields == {"a": "1"}
 
     @pytest.mark.gen_test
     async def test_tombstone_expires(self, store: SessionStore) -> None:

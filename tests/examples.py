@@ -1,8 +1,15 @@
-"""What tests need of docs/examples: each as a module, and the pages that quote it."""
+"""What tests need of docs/examples: each as a module or a process, and the pages that quote it."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -16,6 +23,31 @@ def example(name: str) -> Any:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@contextmanager
+def started(name: str, *arguments: str) -> Iterator[list[str]]:
+    """Run an example as a program until the end of the block.
+
+    Yield the lines that it prints up to the one that ends with the URL where it serves.
+    """
+    command = [sys.executable, str(DOCS / "examples" / f"{name}.py"), *arguments]
+    with (
+        TemporaryDirectory() as directory,
+        subprocess.Popen(
+            command, cwd=directory, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not re.search("http://[0-9.:]+$", lines[-1] if lines else ""):
+            line = process.stdout.readline()
+            assert line, f"{command} ended after it had printed {lines}"
+            lines.append(line.strip())
+        try:
+            yield lines
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def quoted_classes(page: str) -> list[str]:

@@ -1,11 +1,13 @@
-"""Write one line of JSON for each request. Run it: python access_log.py"""
+# Run it: python access_log.py   (another port: python access_log.py 9000)
+"""Write one line of JSON for each request."""
 
-import asyncio
 import logging
+import sys
 
 from tornado.web import Application, RequestHandler
 
 from tornado_ext.middleware import AccessLog, MiddlewareMixin, NotFoundHandler, RequestId
+from tornado_ext.serving import serve
 
 
 class Hello(MiddlewareMixin, RequestHandler):
@@ -32,12 +34,7 @@ def log_to(stream):
     return handler
 
 
-async def main():
+if __name__ == "__main__":
     with open("access.log", "a") as stream:
         log_to(stream)
-        make_app().listen(8888, "127.0.0.1")
-        await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+        serve(make_app, int(sys.argv[1]) if sys.argv[1:] else 8888)

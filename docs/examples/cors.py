@@ -1,10 +1,12 @@
-"""Let pages of some other origins call an API: a middleware of one's own. Run it: python cors.py"""
+# Run it: python cors.py   (another port: python cors.py 9000)
+"""Let pages of some other origins call an API: a middleware of one's own."""
 
-import asyncio
+import sys
 
 from tornado.web import Application, RequestHandler
 
 from tornado_ext.middleware import Middleware, MiddlewareMixin, NotFoundHandler
+from tornado_ext.serving import serve
 
 ORIGINS = ["https://shop.example"]
 
@@ -56,10 +58,5 @@ def make_app(origins=ORIGINS):
     )
 
 
-async def main():
-    make_app().listen(8888, "127.0.0.1")
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    serve(make_app, int(sys.argv[1]) if sys.argv[1:] else 8888)

@@ -1,11 +1,14 @@
-"""Time every request, and answer one kind of error in one place. Run it: python middleware.py"""
+# Run it: python middleware.py   (another port: python middleware.py 9000)
+"""Time every request, and answer one kind of error in one place."""
 
 import asyncio
+import sys
 import time
 
 from tornado.web import Application, RequestHandler
 
 from tornado_ext.middleware import Middleware, MiddlewareMixin, NotFoundHandler, RequestId
+from tornado_ext.serving import serve
 
 
 class Timing(Middleware):
@@ -48,10 +51,5 @@ def make_app():
     )
 
 
-async def main():
-    make_app().listen(8888, "127.0.0.1")
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    serve(make_app, int(sys.argv[1]) if sys.argv[1:] else 8888)

@@ -1,18 +1,17 @@
-"""A login that nobody can try all passwords on. Run it: python rate_limit.py [PORT]
+# Run it: python rate_limit.py   (another port: python rate_limit.py 9000)
+"""A login that nobody can try all passwords on.
 
 With REDIS=redis://host in the environment, several processes share the limits.
 """
 
-import asyncio
 import os
 import sys
 from hmac import compare_digest
 
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from tornado_ext.middleware import MiddlewareMixin, RateLimit
+from tornado_ext.serving import serve
 
 REDIS = os.environ.get("REDIS")
 PROXIES = ["127.0.0.0/8"]  # whose X-Forwarded-For is believed: nginx on this machine
@@ -51,12 +50,5 @@ def make_app():
     return Application([("/login", Login)])
 
 
-async def main(port=8888):
-    (socket,) = bind_sockets(port, "127.0.0.1")
-    HTTPServer(make_app()).add_socket(socket)
-    print(f"http://127.0.0.1:{socket.getsockname()[1]}/login", flush=True)
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:])))
+    serve(make_app, int(sys.argv[1]) if sys.argv[1:] else 8888)

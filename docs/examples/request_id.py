@@ -1,11 +1,14 @@
-"""Name each request in its log records. Run it: python request_id.py"""
+# Run it: python request_id.py   (another port: python request_id.py 9000)
+"""Name each request in its log records."""
 
 import asyncio
 import logging
+import sys
 
 from tornado.web import Application, RequestHandler
 
 from tornado_ext.middleware import MiddlewareMixin, NotFoundHandler, RequestId, RequestIdFilter
+from tornado_ext.serving import serve
 
 log = logging.getLogger("shop")
 
@@ -33,11 +36,6 @@ def log_handler(stream=None):
     return handler
 
 
-async def main():
-    logging.basicConfig(level=logging.INFO, handlers=[log_handler()])
-    make_app().listen(8888, "127.0.0.1")
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    logging.basicConfig(level=logging.INFO, handlers=[log_handler()])
+    serve(make_app, int(sys.argv[1]) if sys.argv[1:] else 8888)

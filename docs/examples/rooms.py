@@ -1,4 +1,5 @@
-"""A chat room. Run it: python rooms.py   Two processes: python rooms.py 8889 redis://127.0.0.1"""
+# Run it: python rooms.py   (two processes: python rooms.py 8889 redis://127.0.0.1)
+"""A chat room."""
 
 import sys
 from contextlib import suppress

@@ -1,11 +1,13 @@
-"""A page that runs its own script and nobody else's. Run it: python security_headers.py"""
+# Run it: python security_headers.py   (another port: python security_headers.py 9000)
+"""A page that runs its own script and nobody else's."""
 
-import asyncio
+import sys
 
 from tornado.template import DictLoader
 from tornado.web import Application, RequestHandler
 
 from tornado_ext.middleware import MiddlewareMixin, NotFoundHandler, SecurityHeaders, csp_nonce
+from tornado_ext.serving import serve
 
 TEMPLATES = {
     "hello.html": """<!doctype html>
@@ -46,10 +48,5 @@ def make_app():
     )
 
 
-async def main():
-    make_app().listen(8888, "127.0.0.1")
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    serve(make_app, int(sys.argv[1]) if sys.argv[1:] else 8888)

@@ -1,10 +1,12 @@
-"""Log in, fill a cart, log out. Run it: python sessions.py"""
+# Run it: python sessions.py   (another port: python sessions.py 9000)
+"""Log in, fill a cart, log out."""
 
-import asyncio
+import sys
 
 from tornado.web import Application, RequestHandler, authenticated
 
 from tornado_ext.middleware import MiddlewareMixin
+from tornado_ext.serving import serve
 from tornado_ext.sessions import MemoryStore, SessionMixin
 
 
@@ -46,10 +48,5 @@ def make_app(store=None):
     )
 
 
-async def main():
-    make_app().listen(8888, "127.0.0.1")
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    serve(make_app, int(sys.argv[1]) if sys.argv[1:] else 8888)

@@ -497,7 +497,9 @@ def two_processes(redis_url: str) -> Iterator[list[str]]:
         for _ in range(2)
     ]
     try:
-        yield [process.stdout.readline().strip() for process in processes if process.stdout]
+        yield [
+            process.stdout.readline().strip() + "/login" for process in processes if process.stdout
+        ]
     finally:
         for process in processes:
             process.terminate()

@@ -16,13 +16,18 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 def example(name: str) -> Any:
-    """Return ``docs/examples/<name>.py`` as a module."""
-    spec = spec_from_file_location(name, DOCS / "examples" / f"{name}.py")
+    """Return an example as a module: "routes", or "tutorial/step1"."""
+    spec = spec_from_file_location(name, program(name))
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def program(name: str) -> Path:
+    """Return the path of an example."""
+    return DOCS / ("" if "/" in name else "examples") / f"{name}.py"
 
 
 @contextmanager
@@ -31,7 +36,7 @@ def started(name: str, *arguments: str) -> Iterator[list[str]]:
 
     Yield the lines that it prints up to the one that ends with the URL where it serves.
     """
-    command = [sys.executable, str(DOCS / "examples" / f"{name}.py"), *arguments]
+    command = [sys.executable, str(program(name)), *arguments]
     with (
         TemporaryDirectory() as directory,
         subprocess.Popen(

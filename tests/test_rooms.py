@@ -324,9 +324,9 @@ class BusSuite:
         guests = [await process.guest() for _ in range(3)]
         sockets = {guest.socket._ext_outgoing._stream for guest in guests}
         writes = []
-        write = IOStream.write
+        write = IOStream.write_to_fd
         monkeypatch.setattr(
-            IOStream, "write", lambda self, data: (writes.append(self), write(self, data))[1]
+            IOStream, "write_to_fd", lambda self, data: (writes.append(self), write(self, data))[1]
         )
         for text in ("one", "two", "three"):  # what has arrived in this turn
             process.bus._deliver("lobby", process.bus._packed(text, None))

@@ -60,6 +60,8 @@ class Outgoing:
         connection = self._handler.ws_connection
         if connection is None or connection.is_closing():
             return
+        if not self._stream.writing() and not (data := self._rest(data)):
+            return
         try:
             sent = self._stream.write(data)
         except StreamClosedError:
@@ -74,6 +76,16 @@ class Outgoing:
         """Close the WebSocket, also when its buffer is full. Tornado gives it 5 seconds."""
         self._stream.max_write_buffer_size = None
         self._handler.close(code, reason)
+
+    def _rest(self, data: bytes) -> bytes:
+        """Return what the kernel does not take at once: write() costs as much as the send."""
+        try:
+            return data[self._stream.write_to_fd(memoryview(data)) :]
+        except BlockingIOError:
+            return data
+        except OSError:
+            self._stream.close(exc_info=True)
+            return b""
 
     def _watch(self, sent: "asyncio.Future[None]") -> None:
         self._last = sent

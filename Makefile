@@ -7,6 +7,7 @@ PORT = 8888
 DB = mysql
 TOPIC =
 MINUTES = 10
+SHARDS =
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -17,7 +18,7 @@ BROWSER = chromium:chromium chromedriver:chromium-driver
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo demo-full test test-long lint bench clean programs
+.PHONY: help demo demo-full test test-long chaos lint bench clean programs
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +34,9 @@ test: programs lint ## check style and types, and run every test
 
 test-long: programs $(VENV)/.installed-dev ## look for faults of sessions at random, for longer; MINUTES=10
 	SESSION_MACHINE_MINUTES=$(MINUTES) $(BIN)/pytest tests/sessions/test_machine.py
+
+chaos: programs $(VENV)/.installed-dev ## break Redis shards under load in all ways, some 10 minutes; SHARDS=a,b,c for each
+	$(BIN)/python -m tests.chaos $(if $(SHARDS),--shards $(SHARDS))
 
 lint: $(VENV)/.installed-dev ## check style and types
 	$(BIN)/ruff check
@@ -73,6 +77,7 @@ $(VENV)/.made:
 demo-full bench: PROGRAMS = $(SERVERS)
 test: PROGRAMS = $(SERVERS) $(BROWSER)
 test-long: PROGRAMS = $(SERVERS)
+chaos: PROGRAMS = redis-server:redis-server
 programs:
 	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for program in $(PROGRAMS); do \

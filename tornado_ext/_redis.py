@@ -41,8 +41,16 @@ class RedisServer:
     such as Sentinel's or Cluster's, is used as it is.
     """
 
-    def __init__(self, target: "str | Redis | RedisCluster", argument: str) -> None:
+    def __init__(
+        self,
+        target: "str | Redis | RedisCluster",
+        argument: str,
+        on_connect: Callable[[str], None] | None = None,
+    ) -> None:
         """Check ``target``, which ``argument`` names in messages; connect only at first use.
+
+        ``on_connect`` is told the run id of the server of a URL, which is another one after each of
+        its starts, at each new connection and before any reply on it.
 
         ``socket_timeout`` and ``socket_connect_timeout`` in the URL's query are in seconds, for a
         command with all that it needs and for connecting; 0.5 and 0.25 by default.
@@ -54,6 +62,7 @@ class RedisServer:
         require("hiredis", "redis")
         self._errors = require("redis.exceptions", "redis")
         self._target = target
+        self._on_connect = on_connect
         self._loops: dict[asyncio.AbstractEventLoop, SharedConnection] = {}
         self.timeout, self._connect_timeout = TOTAL_TIMEOUT, CONNECT_TIMEOUT
         self._pool: ConnectionPool  # never used as one: it knows how to make a connection
@@ -84,7 +93,14 @@ class RedisServer:
         """
         if not isinstance(self._target, str):
             return await self._ask_client(args)
-        return await self._shared().ask(*args)
+        return await self.ask(*args)
+
+    def ask(self, *args: str | bytes | int | float) -> "asyncio.Future[Any]":
+        """Send a command to the server of a URL, and return the future of its reply.
+
+        It, or this, raises what `command` raises.
+        """
+        return self._shared().ask(*args)
 
     async def script(self, text: str, keys: Sequence[str], *args: str | bytes | float) -> Any:
         """Run a Lua script, which Redis may or may not know; return and raise as `command` does."""
@@ -122,7 +138,17 @@ class RedisServer:
 
     def _connect(self, decode: bool) -> "AbstractConnection":
         options = self._pool.connection_kwargs | {"decode_responses": decode}
+        if self._on_connect is not None:
+            options["redis_connect_func"] = self._greet
         return self._pool.connection_class(**options)
+
+    async def _greet(self, connection: "AbstractConnection") -> None:
+        await connection.on_connect()
+        await connection.send_command("INFO", "server")
+        lines = str(await connection.read_response()).splitlines()
+        run_id = next(line for line in lines if line.startswith("run_id:"))
+        if self._on_connect is not None:
+            self._on_connect(run_id.partition(":")[2])
 
     async def _ask_client(self, args: tuple[str | bytes | int | float, ...]) -> Any:
         try:

@@ -1,17 +1,19 @@
 """Where the ring puts keys."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
+import uhashring
 
 from tornado_ext.errors import ConfigurationError
-from tornado_ext.sessions.ring import Ring
+from tornado_ext.sessions.ring import VNODES, Ring
 
 KEYS = [f"key{number}" for number in range(20_000)]
 
 
 def placed(ring: Ring) -> dict[str, str]:
-    return {key: ring.owner(key) for key in KEYS}
+    return {key: ring.owners(key)[0] for key in KEYS}
 
 
 @pytest.mark.parametrize("prefix", ["", "node", "redis-", "10.0.0."])
@@ -37,6 +39,30 @@ def test_place_depends_on_the_names_and_not_on_their_order() -> None:
     assert placed(Ring("abc")) == placed(Ring("cab"))
 
 
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_owners_are_those_of_uhashring(replicas: int) -> None:
+    weights = {"a": 2, "b": 1, "c": 3, "d": 1}
+    ring = Ring("abcd", weights, replicas)
+    other = uhashring.HashRing(
+        nodes={name: {"weight": weight} for name, weight in weights.items()}, vnodes=VNODES
+    )
+    for key in KEYS[:2000]:
+        names = [node["nodename"] for node in other.range(key, size=replicas)]
+        assert ring.owners(key) == tuple(names)
+
+
+def test_described_ring_is_the_same() -> None:
+    ring = Ring("cab", {"a": 2}, 3)
+    assert Ring.described(ring.description).owners("key") == ring.owners("key")
+    assert Ring("abc", {"a": 2}, 3).description == ring.description
+
+
+def test_owners_before_and_after_a_change_share_a_node() -> None:
+    rings = [Ring("abc"), Ring("abcd"), Ring("abcd", {"a": 2}), Ring("bcd")]
+    for before, after in pairwise(rings):
+        assert all(set(before.owners(key)) & set(after.owners(key)) for key in KEYS)
+
+
 @pytest.mark.parametrize(
     ("nodes", "weights", "sentence"),
     [
@@ -54,3 +80,22 @@ def test_what_cannot_be_right_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         Ring(nodes, weights)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "sentence"),
+    [
+        (3, "replicas is 3, and there are 2 nodes"),
+        (0, "replicas must be a whole number above 0, not 0"),
+        (1.0, r"not 1\.0"),
+        (True, "not True"),
+    ],
+)
+def test_replicas_that_cannot_be_are_refused(replicas: int, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        Ring("ab", replicas=replicas)
+
+
+def test_name_given_twice_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="nodes has 'a' more than once"):
+        Ring(["a", "b", "a"])

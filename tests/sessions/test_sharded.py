@@ -1,22 +1,24 @@
 """ShardedRedisStore on three real Redis servers."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
-import redis.asyncio
+import redis
 from tornado.ioloop import IOLoop
 
 from tornado_ext.errors import ConfigurationError
-from tornado_ext.sessions import Change, Record, StoreUnavailable
-from tornado_ext.sessions import redis as module
+from tornado_ext.sessions import Change, LeaseLost, Record, SessionGone, StoreUnavailable
+from tornado_ext.sessions import sharded as module
 from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
 from tornado_ext.testing.store_suite import TTL, StoreSuite
 
-RECORD = Record({"a": "1"}, 1.5, 2.5)
-KEYS = [f"key{number}" for number in range(60)]
+END = time.time() + 1e6
+RECORD = Record({"a": "1"}, 1.5, 2.5, ends_at=END)
+KEYS = [f"key{number}" for number in range(40)]
 
 Shards = dict[str, RedisServer]
 
@@ -28,9 +30,47 @@ def shards(redis_servers: Callable[[int], list[RedisServer]]) -> Shards:
 
 @pytest.fixture
 def store(io_loop: IOLoop, shards: Shards) -> Iterator[ShardedRedisStore]:
-    store = ShardedRedisStore({name: server.url for name, server in shards.items()})
+    store = store_on(shards)
+    io_loop.run_sync(lambda: settle(store))
     yield store
     io_loop.run_sync(store.close)
+
+
+def store_on(shards: Shards, **kwargs: object) -> ShardedRedisStore:
+    return ShardedRedisStore({n: server.url for n, server in shards.items()}, **kwargs)  # type: ignore[arg-type]
+
+
+def change(*deleted: str, fence: int | None = None, **texts: str) -> Change:
+    return Change(texts, deleted, 3.5, TTL, fence)
+
+
+async def settle(*stores: ShardedRedisStore) -> None:
+    """Wait until every node is ok in the eyes of each store."""
+    async with asyncio.timeout(20):
+        for store in stores:
+            while {node.state for node in (await store.health()).values()} != {"ok"}:
+                await asyncio.sleep(0.05)
+
+
+def holders(shards: Shards, key: str) -> set[str]:
+    """Return the names of the nodes that have something of a session."""
+    names = set()
+    for name, server in shards.items():
+        with redis.Redis.from_url(server.url) as client:
+            if client.exists(f"session:{key}"):
+                names.add(name)
+    return names
+
+
+def on(shard: RedisServer, *command: object) -> object:
+    """Ask one server."""
+    with redis.Redis.from_url(shard.url, decode_responses=True) as client:
+        return client.execute_command(*command)
+
+
+def owned_by(store: ShardedRedisStore, *names: str) -> str:
+    """Return a key with these owners."""
+    return next(key for key in map(str, range(10_000)) if store.owners(key) == names)
 
 
 class TestShardedRedisStore(StoreSuite):
@@ -39,82 +79,251 @@ class TestShardedRedisStore(StoreSuite):
         return store
 
 
-@pytest.mark.gen_test
-async def test_each_record_is_on_its_owner_alone(shards: Shards, store: ShardedRedisStore) -> None:
-    for key in KEYS:
-        await store.create(key, RECORD, TTL)
-    for name, server in shards.items():
-        async with redis.asyncio.Redis.from_url(server.url, decode_responses=True) as client:
-            held = {key.removeprefix("session:") for key in await client.keys()}
-        assert held == {key for key in KEYS if store.owner(key) == name}
-        assert held
+class TestWithOneReplica(StoreSuite):
+    @pytest.fixture
+    def store(self, io_loop: IOLoop, shards: Shards) -> Iterator[ShardedRedisStore]:
+        store = store_on(shards, replicas=1)
+        yield store
+        io_loop.run_sync(store.close)
+
+
+class TestWithOneNodeAway(StoreSuite):
+    @pytest.fixture
+    def store(self, io_loop: IOLoop, store: ShardedRedisStore, shards: Shards) -> ShardedRedisStore:
+        shards[store.owners("key")[0]].kill()
+        return store
+
+
+# Where copies are.
 
 
 @pytest.mark.gen_test
-async def test_lost_shard_takes_only_its_own_sessions_along(
+async def test_each_session_is_on_its_owners_alone(
     shards: Shards, store: ShardedRedisStore
 ) -> None:
     for key in KEYS:
         await store.create(key, RECORD, TTL)
-    shards["b"].kill()
-    for key in KEYS:
-        if store.owner(key) == "b":
-            with pytest.raises(StoreUnavailable):
-                await store.load(key)
-        else:
-            assert await store.load(key) == RECORD
-            assert await store.save(key, Change({"a": "2"}, (), 3.0, TTL)) is not None
+        assert holders(shards, key) == set(store.owners(key))
 
 
 @pytest.mark.gen_test
-async def test_shard_that_is_back_is_used_again(shards: Shards, store: ShardedRedisStore) -> None:
-    key = next(key for key in KEYS if store.owner(key) == "b")
-    shards["b"].kill()
-    with pytest.raises(StoreUnavailable):
-        await store.load(key)
-    shards["b"].restart()
+async def test_copies_are_equal(shards: Shards, store: ShardedRedisStore) -> None:
+    key = owned_by(store, "a", "b")
     await store.create(key, RECORD, TTL)
-    assert await store.load(key) == RECORD
+    await store.save(key, change("a", b="2"))
+    copies = [on(shards[name], "HGETALL", f"session:{key}") for name in "ab"]
+    assert copies[0] == copies[1]
+
+
+# Nodes that go and come back.
+
+
+@pytest.mark.parametrize("victim", "abc")
+@pytest.mark.gen_test
+async def test_killed_node_takes_nothing_along(
+    shards: Shards, store: ShardedRedisStore, victim: str
+) -> None:
+    for key in KEYS:
+        await store.create(key, RECORD, TTL)
+    shards[victim].kill()
+    for key in KEYS:
+        assert await store.load(key) == RECORD
+        assert await store.save(key, change(b="2")) == []
+        assert (await store.load(key) or RECORD).fields == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize("comes_back", ["empty", "with old data"])
+@pytest.mark.gen_test
+async def test_what_was_done_while_a_node_was_away_survives_the_loss_of_another(
+    shards: Shards, store: ShardedRedisStore, comes_back: str
+) -> None:
+    key, ended, revoked, new = [
+        each for each in map(str, range(10_000)) if store.owners(each) == ("a", "b")
+    ][:4]
+    for each in (key, ended):
+        await store.create(each, RECORD, TTL)
+    await store.create(revoked, Record({}, 1.5, 2.5, "7", ends_at=END), TTL)
+    if comes_back == "with old data":
+        on(shards["a"], "SAVE")
+    shards["a"].kill()
+    await store.save(key, change("a", b="2"))
+    await store.delete(ended)
+    await store.revoke_user("7")
+    await store.create(new, RECORD, TTL)
+    shards["a"].restart()
+    await settle(store)
+    shards["b"].kill()
+    assert await store.load(key) == Record({"b": "2"}, 1.5, 3.5, ends_at=END)
+    assert [await store.load(each) for each in (ended, revoked, new)] == [None, None, RECORD]
 
 
 @pytest.mark.gen_test
-async def test_revoke_ends_what_it_can_reach_and_the_rest_when_it_is_called_again(
+async def test_frozen_node_catches_up_after_its_late_commands(
     shards: Shards, store: ShardedRedisStore
 ) -> None:
-    index = store.owner(key_of("7"))
-    away = next(name for name in shards if name != index)
-    for key in KEYS:
-        await store.create(key, Record(user_id="7"), TTL)
-    shards[away].kill()
-    with pytest.raises(StoreUnavailable):
-        await store.revoke_user("7")
-    for key in KEYS:
-        if store.owner(key) != away:
-            assert await store.load(key) is None
-    shards[away].restart()
-    await asyncio.sleep(0.2)
-    assert await store.revoke_user("7") == sum(store.owner(key) == away for key in KEYS)
-    assert [key for key in KEYS if await store.load(key)] == []
-    assert await store.sessions_of("7") == []
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    shards["a"].freeze()
+    await store.save(key, change(a="2"))  # a is asked, and carries this out when it is thawed
+    await store.save(key, change(a="3"))
+    shards["a"].thaw()
+    await settle(store)
+    shards["b"].kill()
+    assert (await store.load(key) or RECORD).fields == {"a": "3"}
 
 
 @pytest.mark.gen_test
-async def test_login_needs_no_shard_but_its_own_and_that_of_the_index(
-    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+async def test_nothing_is_believed_that_no_node_can_vouch_for(
+    shards: Shards, store: ShardedRedisStore
 ) -> None:
-    monkeypatch.setattr(module, "SETTLED", 0.001)
-    away = next(name for name in shards if name != store.owner(key_of("7")))
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    shards["a"].kill()
+    await store.save(key, change(a="2"))
+    shards["b"].kill()
+    shards["a"].restart()
+    for verb in (store.load(key), store.save(key, change(b="1")), store.delete(key)):
+        with pytest.raises(StoreUnavailable, match="no node can vouch"):
+            await verb
+
+
+@pytest.mark.gen_test
+async def test_two_processes_bring_a_node_up_to_date_together(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    other = store_on(shards)
     for key in KEYS:
-        await store.create(key, Record(user_id="7"), TTL)
-    shards[away].kill()
-    for key in (f"new{number}" for number in range(20)):
-        if store.owner(key) != away:
-            await store.create(key, Record(user_id="7"), TTL)
-            assert await store.load(key) is not None
+        await store.create(key, RECORD, TTL)
+        await other.load(key)
+    shards["a"].kill()
+    for key in KEYS[:20]:
+        await store.save(key, change(a="2"))
+    for key in KEYS[20:]:
+        await other.save(key, change(a="2"))
+    shards["a"].restart()
+    await settle(store, other)
+    shards["b"].kill()
+    for key in KEYS:
+        assert (await other.load(key) or RECORD).fields == {"a": "2"}
+    await other.close()
+
+
+# Changes of the ring.
 
 
 @pytest.mark.parametrize(
-    ("nodes", "weights", "sentence"),
+    ("nodes", "weights"), [("abcd", None), ("abc", {"a": 3}), ("bcd", None), ("bc", None)]
+)
+@pytest.mark.gen_test
+async def test_change_of_the_ring_loses_nothing(
+    redis_servers: Callable[[int], list[RedisServer]], nodes: str, weights: dict[str, int] | None
+) -> None:
+    shards = dict(zip("abcd", redis_servers(4), strict=True))
+    before = store_on({name: shards[name] for name in "abc"})
+    after = store_on({name: shards[name] for name in nodes}, weights=weights)
+    await settle(before)
+    for key in KEYS:
+        await before.create(key, RECORD, TTL)
+    for key in KEYS:
+        assert await after.load(key) == RECORD
+        assert await after.save(key, change(b="2")) == []
+        assert await before.save(key, change(c="3")) == []
+        assert (await after.load(key) or RECORD).fields == {"a": "1", "b": "2", "c": "3"}
+    assert await after.delete(KEYS[0]) is not None
+    assert await before.load(KEYS[0]) is None
+    assert await before.delete(KEYS[1]) is not None
+    assert await after.load(KEYS[1]) is None
+    await before.close()
+    await settle(after)
+    shards["b"].kill()
+    for key in KEYS[2:]:
+        assert (await after.load(key) or RECORD).fields == {"a": "1", "b": "2", "c": "3"}
+    assert [await after.load(key) for key in KEYS[:2]] == [None, None]
+    await after.close()
+
+
+# Nodes that take no writes.
+
+
+@pytest.mark.gen_test
+async def test_full_node_loses_neither_writes_nor_logouts(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    key, ended = [k for k in map(str, range(10_000)) if store.owners(k) == ("a", "b")][:2]
+    for each in (key, ended):
+        await store.create(each, RECORD, TTL)
+    on(shards["a"], "CONFIG", "SET", "maxmemory", "1")
+    assert await store.save(key, change(a="2")) == []
+    assert await store.delete(ended) == RECORD
+    assert (await store.load(key) or RECORD).fields == {"a": "2"}
+    assert await store.load(ended) is None
+    on(shards["a"], "CONFIG", "SET", "maxmemory", "0")
+    await settle(store)
+    shards["b"].kill()
+    assert (await store.load(key) or RECORD).fields == {"a": "2"}
+    assert await store.load(ended) is None
+
+
+# Leases.
+
+
+@pytest.mark.gen_test
+async def test_lease_outlives_the_node_that_gave_it(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    fence = await store.lease(key, 10)
+    shards["a"].kill()
+    assert await store.lease(key, 10) is None
+    assert await store.save(key, change(a="2", fence=fence)) == []
+    await store.release(key, fence or 0)
+    later = await store.lease(key, 10)
+    assert later is not None
+    assert fence is not None
+    assert later > fence
+    with pytest.raises(LeaseLost):
+        await store.save(key, change(a="3", fence=fence))
+
+
+# Users.
+
+
+@pytest.mark.gen_test
+async def test_login_that_a_revoke_overtakes_is_refused_on_every_owner(
+    store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store._enter(key_of("7"), key, TTL)  # as create() begins
+    await store.revoke_user("7")
+    monkeypatch.setattr(store, "_enter", lambda *_: asyncio.sleep(0))
+    with pytest.raises(SessionGone):
+        await store.create(key, Record({}, 1.5, 2.5, "7", ends_at=END), TTL)
+    assert await store.load(key) is None
+
+
+@pytest.mark.gen_test
+async def test_sessions_that_ended_leave_the_index_at_a_later_login(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", 0.001)
+    user = Record({}, 1.5, 2.5, "7", ends_at=time.time() + 1)
+    for key in KEYS[:3]:
+        await store.create(key, user, 0.05)
+    await asyncio.sleep(0.1)
+    for key in KEYS[3:10]:
+        await store.create(key, user, TTL)
+    index = f"user:{key_of('7')}"
+    left = [on(shards[name], "ZRANGE", index, 0, -1) for name in store.owners(key_of("7"))]
+    assert left[0] == left[1]
+    assert not set(KEYS[:3]) & set(left[0])  # type: ignore[call-overload]
+
+
+# Wrong settings, and wrong servers.
+
+
+@pytest.mark.parametrize(
+    ("nodes", "kwargs", "sentence"),
     [
         ({}, {}, "nodes must name one node at least"),
         ([], {}, "nodes must map names to Redis URLs"),
@@ -123,10 +332,14 @@ async def test_login_needs_no_shard_but_its_own_and_that_of_the_index(
         ({"a": "nowhere"}, {}, r"nodes\['a'\] is not a Redis URL"),
         ({"a": []}, {}, r"nodes\['a'\] must be"),
         ({1: "redis://h"}, {}, "nodes must have strings for names"),
-        ({"a": "redis://h"}, ["a"], "weights must map names to whole numbers"),
-        ({"a": "redis://h"}, {"a": 0}, "must be a whole number above 0"),
+        ({"a": "redis://h"}, {"weights": ["a"]}, "weights must map names to whole numbers"),
+        ({"a": "redis://h"}, {"weights": {"a": 0}}, "must be a whole number above 0"),
+        ({"a": "redis://h"}, {"replicas": 2}, "replicas is 2, and there are 1 nodes"),
+        ({"a": "redis://h"}, {"key_prefix": b"x"}, "key_prefix must be a string"),
     ],
 )
-def test_what_cannot_be_right_is_refused(nodes: object, weights: object, sentence: str) -> None:
+def test_what_cannot_be_right_is_refused(
+    nodes: object, kwargs: dict[str, object], sentence: str
+) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
-        ShardedRedisStore(nodes, weights=weights)  # type: ignore[arg-type]
+        ShardedRedisStore(nodes, **kwargs)  # type: ignore[arg-type]

@@ -1,23 +1,53 @@
-"""Sessions on several independent Redis servers, each on the one that a ring gives it."""
+"""Sessions on several independent Redis servers: any one may be lost. See docs/sharding.md."""
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
-from tornado_ext._redis import RedisServer
 from tornado_ext.errors import ConfigurationError
-from tornado_ext.sessions.redis import RedisStore
+from tornado_ext.sessions._sharding import scripts
+from tornado_ext.sessions._sharding.clock import Clock, before
+from tornado_ext.sessions._sharding.copies import REPLACED, copy_of, merge, record_of
+from tornado_ext.sessions._sharding.node import Key, Node, NodeHealth, Write
+from tornado_ext.sessions._sharding.replicas import Decision, Replicas
+from tornado_ext.sessions.codec import key_of
+from tornado_ext.sessions.errors import (
+    LeaseLost,
+    SessionCorrupt,
+    SessionGone,
+    StoreUnavailable,
+)
 from tornado_ext.sessions.ring import Ring
-from tornado_ext.sessions.store import MAX_BYTES, MAX_KEYS
+from tornado_ext.sessions.store import (
+    MAX_BYTES,
+    MAX_KEYS,
+    Change,
+    Limits,
+    Record,
+    SessionInfo,
+    SessionStore,
+)
+
+REVOKED_FOR = 86400  # seconds for which a login that a revoke overtook may still be under way
+ENDED_FOR = 86400  # seconds that a tombstone stays, at least
+SETTLED = 60  # seconds after which a session that entered its user's index is stored, or never is
+LISTED_FOR = 60  # seconds for which a deletion is listed
+AT_ONCE = 50  # sessions of a user
+
+ENDED, REVOKED = "ended", "revoked"
+NOTHING_TO_BURY = {("live", scripts.MISSING), ("missing", scripts.GONE)}
 
 
-class ShardedRedisStore(RedisStore):
-    """Spread sessions over named Redis servers: one that is lost takes only its own along."""
+class ShardedRedisStore(SessionStore):
+    """Keep each session on several of many Redis servers, so that any one may be lost."""
 
     def __init__(
         self,
         nodes: Mapping[str, str],
         *,
         weights: Mapping[str, int] | None = None,
+        replicas: int | None = None,
         key_prefix: str = "",
         max_bytes: int = MAX_BYTES,
         max_keys: int = MAX_KEYS,
@@ -27,32 +57,273 @@ class ShardedRedisStore(RedisStore):
         :arg nodes: the URL of each server by its name. Where a session belongs depends on the
             names alone: a server may move to another address.
         :arg weights: whole numbers by name, for servers that hold more than others; 1 unless told.
+        :arg replicas: on how many nodes each session is: 2, or 1 where there is one node.
         :arg key_prefix: comes before every key, to share the servers with others.
         :arg max_bytes: of one session, its names and JSON texts; ``max_keys`` limits its keys.
         :raises MissingExtra: if redis or uhashring is not installed.
-        :raises ConfigurationError: if nodes, weights, the prefix or a limit can't be right.
+        :raises ConfigurationError: if an argument can't be right.
         """
         if not isinstance(nodes, Mapping):
             raise ConfigurationError(f"nodes must map names to Redis URLs, not {nodes!r}")
-        self._ring = Ring(nodes, weights)
-        self._configure(key_prefix, max_bytes, max_keys)
-        self._servers: dict[str, RedisServer] = {}
-        addresses: dict[str, str] = {}
-        for name, url in nodes.items():
-            server = self._servers[name] = RedisServer(url, f"nodes[{name!r}]")
-            if (other := addresses.setdefault(server.name, name)) != name:
-                raise ConfigurationError(
-                    f"nodes {other!r} and {name!r} have the same address, {server.name}: "
-                    "give more to one server by its weight"
-                )
+        if not isinstance(key_prefix, str):
+            raise ConfigurationError(f"key_prefix must be a string, not {key_prefix!r}")
+        self.ring = Ring(nodes, weights, replicas)
+        self._limits = Limits(max_bytes, max_keys)
+        self._replicas = Replicas(nodes, self.ring, key_prefix)
+        self._clock = Clock()
 
-    def owner(self, key: str) -> str:
-        """Return the name of the node that keeps the record of ``key``."""
-        return self._ring.owner(key)
+    def owners(self, key: str) -> tuple[str, ...]:
+        """Return the names of the nodes that keep the session of ``key``."""
+        return self.ring.owners(key)
+
+    # Records.
+
+    async def load(self, key: str) -> Record | None:
+        """Ask all owners for the whole hash, and merge what they have."""
+        replies = await self._replicas.read(Key("session", key), "HGETALL")
+        copies = [copy_of(reply) for node, reply in replies]
+        complete = [
+            copy
+            for copy, (node, _) in zip(copies, replies, strict=True)
+            if node.complete or "gone" in copy
+        ]
+        record, last = record_of(merge(complete))
+        self._clock.saw(last)
+        return record
+
+    async def create(self, key: str, record: Record, ttl: float) -> None:
+        """Enter the key into its user's index, then write the whole hash on each owner."""
+        size = self._limits.check(record.fields)
+        made = f"{record.created_at!r} {record.ends_at!r}"
+        if record.user_id is not None:
+            made += f" {record.user_id}"
+            lifetime = max(ttl, record.ends_at - record.seen_at)
+            await self._enter(key_of(record.user_id), key, lifetime)
+        write = self._write(Key("session", key), ttl)
+        head = "made", made, "seen", repr(record.seen_at), "size", size, "keys", len(record.fields)
+        pairs = [
+            part for n, text in record.fields.items() for part in (f":{n}", write.stamp + text)
+        ]
+
+        async def ask(node: Node, marks: Sequence[str] = ()) -> int:
+            result: int = await node.write(scripts.CREATE, write, marks, *head, *pairs)
+            return result
+
+        decision = await self._replicas.decide(write.key, ask)
+        verdicts = [decision.verdict]
+        if decision.verdict == scripts.DONE:
+            verdicts += await self._replicas.repeat(decision, write, ask)
+        if scripts.GONE in verdicts:
+            if decision.verdict == scripts.DONE:  # and another owner has been told that it is over
+                await self._bury(write.key, ENDED, "any", ENDED_FOR)
+            raise SessionGone("this session was ended before it was stored")
+
+    async def save(self, key: str, change: Change) -> Collection[str] | None:
+        """Send the changed fields alone."""
+        write = self._write(Key("session", key), change.ttl)
+        horizon = before(write.stamp, LISTED_FOR)
+        texts = [part for name, text in change.fields.items() for part in (f":{name}", text)]
+        texts += [part for name in change.deleted for part in (f":{name}", "")]
+        seen, fence = repr(change.seen_at), change.fence or ""
+        limits = self._limits.max_bytes, self._limits.max_keys
+
+        async def decide(node: Node, marks: Sequence[str]) -> int | list[str]:
+            verdict: int | list[str] = await node.write(
+                scripts.SAVE, write, marks, seen, fence, *limits, horizon, *texts
+            )
+            return verdict
+
+        decision = await self._replicas.decide(write.key, decide)
+        deleted = decision.verdict
+        if deleted == scripts.LEASE_LOST:
+            raise LeaseLost("the exclusive block took longer than its lease")
+        if deleted == scripts.TOO_LARGE:
+            raise self._limits.error()
+        if not isinstance(deleted, list):
+            return None
+
+        async def repeat(node: Node) -> int | list[str]:
+            verdict: int | list[str] = await node.write(
+                scripts.SAVE, write, (), seen, "", 0, 0, horizon, *texts
+            )
+            if verdict == scripts.MISSING:
+                return await self._replicas.copy(write.key, decision.node, node)
+            return verdict
+
+        if scripts.GONE in await self._replicas.repeat(decision, write, repeat):
+            return None
+        return [name[1:] for name in deleted]
+
+    async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
+        """Put a tombstone in the place of each copy."""
+        kind = f"{REPLACED} {time.time() + replaced_for!r}" if replaced_for else ENDED
+        decision = await self._bury(Key("session", key), kind, "live", ENDED_FOR)
+        _, held = decision.verdict
+        ended, _ = record_of(copy_of(held))
+        if ended is not None and ended.user_id is not None:
+            with suppress(StoreUnavailable):  # it leaves the index at a later login, then
+                await self._leave(key_of(ended.user_id), [key])
+        return ended
+
+    async def lease(self, key: str, seconds: float) -> int | None:
+        """Lend it on one owner, and on the others under the same fence."""
+        write = self._write(Key("session", key), seconds)
+        lasts = milliseconds(seconds)
+
+        async def ask(node: Node, marks: Sequence[str]) -> int:
+            given: int = await node.write(
+                scripts.LEASE, write, marks, lasts, time.time_ns() // 1000, "ask"
+            )
+            return given
+
+        decision = await self._replicas.decide(write.key, ask)
+        fence: int = decision.verdict
+        if fence in (scripts.MISSING, scripts.GONE):
+            return None
+
+        async def repeat(node: Node) -> int:
+            taken: int = await node.write(scripts.LEASE, write, (), lasts, fence, "repeat")
+            if taken == scripts.GONE:
+                return await self._replicas.copy(write.key, decision.node, node)
+            return taken
+
+        refusals = scripts.MISSING, scripts.GONE
+        if any(reply in refusals for reply in await self._replicas.repeat(decision, write, repeat)):
+            await self.release(key, fence)
+            return None
+        return fence
+
+    async def release(self, key: str, fence: int) -> None:
+        """End the lease on every owner that answers; elsewhere it ends by itself."""
+        name = str(Key("session", key))
+        await self._replicas.tell(
+            Key("session", key), lambda node: node.run(scripts.RELEASE, [name], fence)
+        )
+
+    # Users.
+
+    async def sessions_of(self, user_id: str | int) -> list[SessionInfo]:
+        """Load what the user's index names."""
+        keys = await self._indexed(key_of(str(user_id)))
+        infos = []
+        for first in range(0, len(keys), AT_ONCE):
+            batch = keys[first : first + AT_ONCE]
+            records = await asyncio.gather(*map(self.load, batch), return_exceptions=True)
+            for key, record in zip(batch, records, strict=True):
+                if isinstance(record, BaseException):
+                    if not isinstance(record, SessionCorrupt):
+                        raise record
+                elif record is not None and not record.replaced:
+                    infos.append(SessionInfo.of(key, record))
+        return sorted(infos, key=lambda info: info.seen_at, reverse=True)
+
+    async def revoke_user(self, user_id: str | int) -> int:
+        """Bury what the user's index names, until it is empty.
+
+        A new id enters the index before its record is stored, and before the record that it
+        replaces ends: so it is in the index when this looks again, or meets its tombstone.
+        """
+        ended, user = 0, key_of(str(user_id))
+        while keys := await self._indexed(user):
+            for first in range(0, len(keys), AT_ONCE):
+                batch = keys[first : first + AT_ONCE]
+                burying = (
+                    self._bury(Key("session", key), REVOKED, "any", REVOKED_FOR) for key in batch
+                )
+                decisions = await asyncio.gather(*burying, return_exceptions=True)
+                buried = [
+                    (key, decision)
+                    for key, decision in zip(batch, decisions, strict=True)
+                    if isinstance(decision, Decision)
+                ]
+                ended += sum(bool(is_live(decision)) for _, decision in buried)
+                await self._leave(user, [key for key, _ in buried])
+                for decision in decisions:
+                    if isinstance(decision, BaseException):
+                        raise decision
+        return ended
+
+    async def _indexed(self, user: str) -> list[str]:
+        replies = await self._replicas.read(Key("user", user), "ZRANGE", 0, -1)
+        return list(dict.fromkeys(key for _, keys in replies for key in keys))
+
+    async def _enter(self, user: str, key: str, lifetime: float) -> None:
+        """Put a key into a user's index; some that were in it, and whose records ended, leave."""
+        write = self._write(Key("user", user), lifetime)
+
+        async def ask(node: Node, marks: Sequence[str] = ()) -> list[str]:
+            settled: list[str] = await node.write(
+                scripts.ENTER, write, marks, key, milliseconds(SETTLED)
+            )
+            return settled
+
+        decision = await self._replicas.decide(write.key, ask)
+        await self._replicas.repeat(decision, write, ask)
+        with suppress(StoreUnavailable):  # then they leave at a later login
+            for settled in decision.verdict:
+                buried = await self._bury(Key("session", settled), REVOKED, "missing", REVOKED_FOR)
+                code, held = buried.verdict
+                if code != scripts.GONE or "gone" in copy_of(held):
+                    await self._leave(user, [settled])
+
+    async def _leave(self, user: str, keys: Sequence[str]) -> None:
+        index = Key("user", user)
+        await self._replicas.tell(index, lambda node: node.command("ZREM", str(index), *keys))
+
+    # Tombstones.
+
+    async def _bury(self, key: Key, kind: str, what: str, seconds: float) -> Decision:
+        """Leave tombstones; the verdict is what became of it on one owner, and what was there."""
+        write = self._write(key, seconds)
+        full: list[Node] = []
+
+        async def bury(node: Node, marks: Sequence[str], what: str) -> tuple[int, list[str]]:
+            code, held = await node.write(scripts.BURY, write, marks, kind, what)
+            if code == scripts.FULL:
+                full.append(node)
+            return code, held
+
+        decision = await self._replicas.decide(key, lambda node, marks: bury(node, marks, what))
+        code, _ = decision.verdict
+        if (what, code) in NOTHING_TO_BURY:
+            return decision
+        everywhere = "missing" if what == "missing" else "any"
+
+        async def repeat(node: Node) -> None:
+            if code == scripts.GONE:  # some other owner may have missed the tombstone that is there
+                await self._replicas.copy(key, decision.node, node)
+            else:
+                await bury(node, (), everywhere)
+
+        await self._replicas.repeat(decision, write, repeat)
+        takers = [node for node in (decision.node, *decision.others) if node not in full]
+        if full and takers:
+            await takers[0].mark(write, [node.name for node in full])
+        return decision
+
+    def _write(self, key: Key, seconds: float) -> Write:
+        return Write(key, self._clock.stamp(), milliseconds(seconds))
+
+    async def health(self) -> dict[str, NodeHealth]:
+        """Return how each node is, by name: for an endpoint that tells whether all is well.
+
+        One node that is ``ok`` may be lost where all others are, and none evicts.
+        """
+        await self._replicas.upkeep().known()
+        nodes = self._replicas.nodes
+        healths = await asyncio.gather(*(n.health(self.ring.description) for n in nodes.values()))
+        return dict(zip(nodes, healths, strict=True))
 
     async def close(self) -> None:
         """Close the connections of the running event loop to every server."""
-        await asyncio.gather(*(server.close() for server in self._servers.values()))
+        await self._replicas.close()
 
-    def _server_of(self, key: str) -> RedisServer:
-        return self._servers[self._ring.owner(key)]
+
+def is_live(decision: Decision) -> bool:
+    """Tell whether a tombstone has taken the place of a live copy."""
+    code, held = decision.verdict
+    return code == scripts.DONE or (code == scripts.FULL and "gone" not in copy_of(held))
+
+
+def milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

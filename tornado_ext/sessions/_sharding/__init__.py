@@ -1,0 +1,1 @@
+"""How `ShardedRedisStore` keeps copies of a session on several nodes: see docs/sharding.md."""

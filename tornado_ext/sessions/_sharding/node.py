@@ -1,0 +1,205 @@
+"""A server of the ring, and what this process knows of it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tornado_ext._redis import RedisServer
+from tornado_ext.sessions._sharding import scripts
+from tornado_ext.sessions.errors import SessionCorrupt, StoreTimeout, StoreUnavailable
+
+OK, MARKED, CATCHING_UP, MOVING = "ok", "marked", "catching up", "moving"
+AWAY, FOREIGN = "away", "foreign"
+
+
+class Key(NamedTuple):
+    """What is kept on several nodes: a session, or the index of a user."""
+
+    kind: str
+    hashed: str  # where it is on the ring
+
+    def __str__(self) -> str:
+        """Return it as marks name it."""
+        return f"{self.kind}:{self.hashed}"
+
+    @classmethod
+    def parsed(cls, text: str) -> "Key":
+        """Return what ``str`` has made of a key."""
+        return cls(*text.split(":", 1))
+
+
+class Write(NamedTuple):
+    """What scripts that write have in common."""
+
+    key: Key
+    stamp: str
+    ttl: int  # milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What a node says of itself: when it was complete last, it was ``run``, of ``ring``."""
+
+    node: str
+    ring_id: str
+    run_id: str
+    ring: str  # its description
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHealth:
+    """How a node of a `ShardedRedisStore` is, in the eyes of this process."""
+
+    state: str
+    """One of those that docs/sharding.md lists: ``ok``, ``marked``, ``away``, ..."""
+    why: str
+    """What is wrong, in words; empty if there is nothing to say."""
+    evicts: str
+    """The ``maxmemory-policy`` by which it drops sessions when it is full; empty if it does not."""
+
+
+class NodeFailed(StoreUnavailable):
+    """A node did not take a command; if it was sent, it may still be carried out."""
+
+
+class NodeFull(NodeFailed):
+    """A node has no memory for what it was to keep; it is not away."""
+
+
+class Node:
+    """One Redis server. What fails on it, other than for lack of memory, makes it away."""
+
+    def __init__(self, name: str, url: str, prefix: str, changed: Callable[[], None]) -> None:
+        """Take a name and a URL; ``changed`` is called when there is something to look at."""
+        self.name = name
+        self.server = RedisServer(url, f"nodes[{name!r}]", self._connected)
+        self.away = "not asked yet"  # why it is, or ''
+        self.foreign = ""  # why it is, or ''
+        self.marker: Marker | None = None
+        self.rings: tuple[str, ...] = ()  # that processes have told it they have
+        self.against: dict[str, int] = {}  # how many marks it has against each other node
+        self.marks = 0  # that other nodes have against it
+        self.run_id = ""
+        self._prefix = prefix
+        self._changed = changed
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name!r} at {self.server.name}: {self.state(None)}>"
+
+    @property
+    def complete(self) -> bool:
+        """True if it has lost nothing that it was given."""
+        return self.marker is not None and self.marker.run_id == self.run_id and not self.foreign
+
+    @property
+    def trusted(self) -> bool:
+        """True if it also was given everything."""
+        return not self.away and not self.marks and self.complete
+
+    def state(self, ring: str | None) -> str:
+        """Return its state in a process whose ring has this description."""
+        if self.away or self.foreign:
+            return AWAY if self.away else FOREIGN
+        if not self.complete:
+            return CATCHING_UP
+        if self.marks:
+            return MARKED
+        return OK if self.marker is None or self.marker.ring == ring else MOVING
+
+    @property
+    def why(self) -> str:
+        """Why it is in this state, where there is something to say."""
+        return self.away or self.foreign or (f"{self.marks} marks" if self.marks else "")
+
+    # Commands. All raise NodeFailed, but for a key that holds something else: SessionCorrupt.
+
+    async def command(self, verb: str, key: str, *args: str | float) -> Any:
+        """Return the reply to a command on one key."""
+        try:
+            return await self.server.ask(verb, self._prefix + key, *args)
+        except Exception as exc:
+            raise self.failure(exc) from exc
+
+    async def scan(self, cursor: str, pattern: str, count: int) -> tuple[str, list[str]]:
+        """Return the next cursor, and some keys with the prefix."""
+        try:
+            reply = await self.server.ask("SCAN", cursor, "MATCH", pattern, "COUNT", count)
+        except Exception as exc:
+            raise self.failure(exc) from exc
+        return reply[0], reply[1]
+
+    def ask(self, verb: str, key: str, *args: str | float) -> "asyncio.Future[Any]":
+        """Return the future of a reply; this and it may raise what `failure` knows."""
+        return self.server.ask(verb, self._prefix + key, *args)
+
+    async def run(self, script: str, keys: Sequence[str], *args: str | float) -> Any:
+        """Return what a script returns."""
+        try:
+            return await self.server.script(script, [self._prefix + key for key in keys], *args)
+        except Exception as exc:
+            raise self.failure(exc) from exc
+
+    async def write(
+        self, script: str, write: Write, marks: Sequence[str], *args: str | float
+    ) -> Any:
+        """Run one of the scripts that write, and set marks against these nodes with it."""
+        keys = [str(write.key), *map(mark_key, marks)]
+        return await self.run(script, keys, write.ttl, str(write.key), write.stamp, *args)
+
+    async def mark(self, write: Write, nodes: Sequence[str]) -> None:
+        """Remember that ``nodes`` did not take a write that this one took."""
+        keys = [mark_key(node) for node in nodes]
+        await self.run(scripts.MARK, keys, write.ttl, str(write.key), write.stamp)
+
+    def failure(self, exc: Exception) -> Exception:
+        """Return the error of ours for one of a command, and know the node by it."""
+        if isinstance(exc, UnicodeDecodeError) or "WRONGTYPE" in str(exc):
+            return SessionCorrupt(f"node {self.name!r} holds what is no session's copy: {exc}")
+        if "OOM command not allowed" in str(exc):
+            return NodeFull(f"node {self.name!r} is out of memory")
+        if not self.away:
+            self.away = str(exc) or repr(exc)
+            self._changed()
+        timeout = isinstance(exc, (TimeoutError, StoreTimeout))
+        verb = "did not answer in time" if timeout else f"failed: {exc}"
+        return NodeFailed(f"node {self.name!r} {verb}")
+
+    async def health(self, ring: str) -> NodeHealth:
+        """Return its state and, if it answers, its eviction policy."""
+        info: dict[str, str] = {}
+        try:
+            lines = str(await self.server.command("INFO", "memory")).splitlines()
+            info = dict(line.split(":", 1) for line in lines if ":" in line)
+        except Exception as exc:  # whatever it is, it makes the node away
+            self.failure(exc)
+        policy = info.get("maxmemory_policy", "noeviction")
+        return NodeHealth(self.state(ring), self.why, policy.replace("noeviction", ""))
+
+    def _connected(self, run_id: str) -> None:
+        if run_id != self.run_id:
+            self.run_id = run_id
+            self._changed()
+
+    async def look(self, ring: str, others: Sequence[str], heard_for: float) -> None:
+        """Learn what it says of itself, and of other nodes; it is not away then."""
+        keys = ["ring", "rings", *map(mark_key, others)]
+        marker, rings, marks = await self.run(scripts.LOOK, keys, ring, int(heard_for * 1000))
+        said = dict(zip(marker[::2], marker[1::2], strict=True))
+        self.marker = None
+        if said:
+            names = "node", "ring_id", "run_id", "ring"
+            self.marker = Marker(*(said.get(name, "") for name in names))
+        self.rings = tuple(rings)
+        self.against = dict(zip(others, marks, strict=True))
+        self.away = ""
+
+    async def vouch(self, ring_id: str, ring: str) -> None:
+        """Write the marker of a node that is complete now."""
+        said = "node", self.name, "ring_id", ring_id, "run_id", self.run_id, "ring", ring
+        await self.command("HSET", "ring", *said)
+
+
+def mark_key(node: str) -> str:
+    """Return where marks against a node are."""
+    return f"missed:{node}"

@@ -1,0 +1,225 @@
+"""Reads that can be believed, and writes that reach every owner or leave marks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.sessions._sharding import scripts
+from tornado_ext.sessions._sharding.node import OK, Key, Node, NodeFailed, Write
+from tornado_ext.sessions._sharding.upkeep import Upkeep
+from tornado_ext.sessions.errors import SessionCorrupt, StoreUnavailable
+from tornado_ext.sessions.ring import Ring
+
+PATIENCE = 1.0  # seconds for which a request waits for a node that can vouch
+
+
+@dataclass(slots=True)
+class Decision:
+    """Who took a write first, what it said, and who is to take it then."""
+
+    node: Node
+    verdict: Any
+    others: list[Node]
+
+
+class Replicas:
+    """The nodes of a ring, and who of them keeps what."""
+
+    def __init__(self, urls: Mapping[str, str], ring: Ring, prefix: str) -> None:
+        self.ring = ring
+        self.nodes = {name: Node(name, url, prefix, self._changed) for name, url in urls.items()}
+        self.prefix = prefix
+        self.calm = False  # all nodes are ok, and have this ring
+        self.old_rings: dict[str, Ring] = {}  # of nodes that have another one, by description
+        self._upkeep: Upkeep | None = None
+        addresses: dict[str, str] = {}
+        for name, node in self.nodes.items():
+            if (other := addresses.setdefault(node.server.name, name)) != name:
+                raise ConfigurationError(
+                    f"nodes {other!r} and {name!r} have the same address, {node.server.name}: "
+                    "give more to one server by its weight"
+                )
+
+    # Who keeps what.
+
+    def owners(self, key: Key) -> dict[str, Node | None]:
+        """Return the owners of ``key`` in every ring that is in force; None for unknown nodes."""
+        names = [*self.ring.owners(key.hashed)]
+        for ring in self.old_rings.values():
+            names += ring.owners(key.hashed)
+        return {name: self.nodes.get(name) for name in names}
+
+    def vouches(self, node: Node, key: Key) -> bool:
+        """Tell whether what ``node`` has of ``key`` is all that there is."""
+        if not node.trusted or node.marker is None:
+            return False
+        ring = self.old_rings.get(node.marker.ring, self.ring)
+        return node.name in ring.owners(key.hashed)
+
+    # Reading.
+
+    async def read(self, key: Key, verb: str, *args: str | float) -> list[tuple[Node, Any]]:
+        """Return what the owners answer to a command, when it can be believed.
+
+        :raises StoreUnavailable: if it can't, for a second.
+        """
+        if self.calm and (quick := await self._read_calmly(key, verb, *args)):
+            return quick
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            owners = list(self.owners(key).values())
+            present = [node for node in owners if node and not node.away and not node.foreign]
+            asking = (node.command(verb, str(key), *args) for node in present)
+            replies = await asyncio.gather(*asking, return_exceptions=True)
+            answers = answered(dict(zip(present, replies, strict=True)))
+            if any(self.vouches(node, key) for node in answers) or (
+                len(answers) == len(owners) and all(node.complete for node in answers)
+            ):
+                return list(answers.items())
+            await self.progress(deadline)
+
+    async def _read_calmly(
+        self, key: Key, verb: str, *args: str | float
+    ) -> list[tuple[Node, Any]] | None:
+        """Return what all owners answer where all nodes are ok; None if one fails."""
+        if self._upkeep is None or self._upkeep.loop is not asyncio.get_running_loop():
+            return None
+        nodes = [self.nodes[name] for name in self.ring.owners(key.hashed)]
+        asked: list[asyncio.Future[Any]] = []
+        answers = []
+        node = nodes[0]
+        try:
+            for node in nodes:
+                asked += [node.ask(verb, str(key), *args)]
+            for node, reply in zip(nodes, asked, strict=True):
+                answers.append((node, await reply))
+        except Exception as exc:
+            if isinstance(failure := node.failure(exc), SessionCorrupt):
+                raise failure from exc
+        finally:
+            for reply in asked[len(answers) :]:
+                reply.cancel()
+        return answers if self.calm and len(answers) == len(nodes) else None
+
+    async def progress(self, deadline: float) -> None:
+        """Wait until the nodes were looked at once more; StoreUnavailable after ``deadline``."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self.upkeep().looked()
+        except TimeoutError:
+            states = ", ".join(
+                f"{name!r} is {node.state(self.ring.description)}"
+                for name, node in self.nodes.items()
+                if node.state(self.ring.description) != OK
+            )
+            raise StoreUnavailable(f"no node can vouch for a session: {states}") from None
+
+    # Writing.
+
+    async def decide(self, key: Key, ask: Callable[[Node, list[str]], Awaitable[Any]]) -> Decision:
+        """Have one owner take a write, together with marks against those that are away.
+
+        :raises StoreUnavailable: if none does that can vouch.
+        """
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        refused: dict[str, NodeFailed] = {}
+        while True:
+            owners = self.owners(key)
+            present = [
+                node
+                for node in owners.values()
+                if node and not node.away and not node.foreign and node.name not in refused
+            ]
+            vouching = [node for node in present if self.vouches(node, key)]
+            if not vouching and len(present) == len(owners) and all(n.complete for n in present):
+                vouching = [node for node in present if await self._level(key, present)]
+            if not vouching:
+                if refused:
+                    raise next(iter(refused.values()))
+                await self.progress(deadline)
+                continue
+            node = vouching[0]
+            others = [other for other in present if other is not node]
+            absent = [name for name in owners if self.nodes.get(name) not in present]
+            try:
+                return Decision(node, await ask(node, absent), others)
+            except NodeFailed as exc:
+                refused[node.name] = exc
+
+    async def repeat(
+        self, decision: Decision, write: Write, ask: Callable[[Node], Awaitable[Any]]
+    ) -> list[Any]:
+        """Have the other owners take it too; mark those that fail. Return what they say.
+
+        :raises StoreUnavailable: if one has failed, and the mark against it was not set.
+        """
+        if not decision.others:
+            return []
+        asking = (ask(node) for node in decision.others)
+        replies = await asyncio.gather(*asking, return_exceptions=True)
+        answers = answered(dict(zip(decision.others, replies, strict=True)))
+        if failed := [node for node in decision.others if node not in answers]:
+            for node in failed:
+                node.marks += 1  # at least; looking at it tells how many
+            self._changed()
+            await decision.node.mark(write, [node.name for node in failed])
+        return list(answers.values())
+
+    async def tell(self, key: Key, ask: Callable[[Node], Awaitable[Any]]) -> None:
+        """Have those owners do something that answer; StoreUnavailable if none does."""
+        present = [n for n in self.owners(key).values() if n and not n.away and not n.foreign]
+        replies = await asyncio.gather(*map(ask, present), return_exceptions=True)
+        if not answered(dict(zip(present, replies, strict=True))):
+            raise StoreUnavailable(f"no node that keeps {key} answers")
+
+    async def copy(self, key: Key, source: Node, target: Node) -> int:
+        """Merge what ``source`` has into ``target``; return what the script does."""
+        kind, left, items = await source.run(scripts.READ, [str(key)])
+        if kind == "none":
+            return scripts.MISSING
+        result: int = await target.run(scripts.MERGE, [str(key)], kind, left, *items)
+        return result
+
+    async def _level(self, key: Key, nodes: list[Node]) -> bool:
+        """Give all that any of these has to each of them; tell whether it worked."""
+        try:
+            for source in nodes:
+                for target in nodes:
+                    if target is not source:
+                        await self.copy(key, source, target)
+        except NodeFailed:
+            return False
+        return True
+
+    # Looking after the nodes.
+
+    def upkeep(self) -> Upkeep:
+        """Return what looks after the nodes on the running event loop."""
+        loop = asyncio.get_running_loop()
+        if self._upkeep is None or self._upkeep.loop is not loop:
+            self._upkeep = Upkeep(self, loop)
+            self._upkeep.begin()
+        return self._upkeep
+
+    def _changed(self) -> None:
+        self.calm = False
+        if self._upkeep is not None:
+            self._upkeep.hurry()
+
+    async def close(self) -> None:
+        """Let go of the running event loop."""
+        if self._upkeep is not None:
+            await self._upkeep.close()
+            self._upkeep = None
+        self.calm = False
+        await asyncio.gather(*(node.server.close() for node in self.nodes.values()))
+
+
+def answered(replies: dict[Node, Any]) -> dict[Node, Any]:
+    """Return the replies that are none of a node that failed; raise other errors."""
+    for reply in replies.values():
+        if isinstance(reply, BaseException) and not isinstance(reply, NodeFailed):
+            raise reply
+    return {node: r for node, r in replies.items() if not isinstance(r, NodeFailed)}

@@ -92,13 +92,15 @@ def crowd(kind: str, number: int) -> Iterator[tuple[Server, Crowd]]:
             people.close()
 
 
-def measure(quick: bool = False) -> Iterator[Figure]:
-    """Yield the cost of a delivery, how long the last client waits, and what an idle one holds."""
+def measure(quick: bool = False) -> list[Figure]:
+    """Return the cost of a delivery, how long the last client waits, and what an idle one holds."""
+    figures: list[Figure] = []
     for number in (20,) if quick else CLIENTS:
-        yield from deliveries(number, 2 if quick else ROUNDS)
-    yield from lone(20 if quick else 1000, 5 if quick else LONE)
-    yield idle(50 if quick else IDLE)
-    yield from two_processes(20 if quick else 1000, 0.5 if quick else SECONDS)
+        figures += deliveries(number, 2 if quick else ROUNDS)
+    figures += lone(20 if quick else 1000, 5 if quick else LONE)
+    figures.append(idle(50 if quick else IDLE))
+    figures += two_processes(20 if quick else 1000, 0.5 if quick else SECONDS)
+    return figures
 
 
 def deliveries(number: int, rounds: int) -> Iterator[Figure]:

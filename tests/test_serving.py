@@ -46,7 +46,7 @@ class Closing:
     def __init__(self, name):
         self.name = name
     async def close(self):
-        print("closed", self.name, flush=True)
+        print(f"closed {self.name}\\n", end="", flush=True)
         if self.name == "broken":
             raise OSError("broken")
 
@@ -333,3 +333,29 @@ def test_a_database_that_is_down_stops_the_start(run: Callable[[str], Process]) 
         ).ends()
     assert (status, out) == (1, "")
     assert "ConnectFailed" in err.splitlines()[-1]
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_process_that_is_stopping_is_not_ready(
+    run: Callable[[str], Process], in_thread: ThreadPoolExecutor
+) -> None:
+    process = run(
+        "from tornado_ext.serving import ReadyHandler\n"
+        "def make():\n"
+        "  app = make_app()\n"
+        "  app.add_handlers('.*', [('/readyz', ReadyHandler)])\n"
+        "  return app\n"
+        "serve(make, 0)"
+    )
+    answer = open_slow(process, in_thread)
+    connection = HTTPConnection(process.url.removeprefix("http://"))
+    connection.request("GET", "/readyz")
+    assert connection.getresponse().read() == b'{"ready": true, "settings": {"room_bus": "ok"}}'
+    process.stops()
+    connection.request("GET", "/readyz")
+    response = connection.getresponse()
+    assert response.status == 503
+    assert json.loads(response.read())["settings"]["process"] == "stopping"
+    connection.close()
+    process.let_go()
+    assert answer.result() == "slow"

@@ -563,7 +563,13 @@ class TestAddresses:
         url = f"rediss://127.0.0.1:{port}?ssl_check_hostname=false"
         with pytest.raises(ConnectionError, match="certificate verify failed"):
             await use(url).command("PING")
-        assert await use(f"{url}&ssl_ca_certs={certificate}").command("PING") == "PONG"
+        server = use(f"{url}&ssl_ca_certs={certificate}")
+        assert await server.command("PING") == "PONG"
+        line = server._shared().line
+        assert line is not None
+        writer = line._connection._writer
+        await server.close()
+        assert writer.get_extra_info("socket") is None  # let go, and not only told to close
 
     @pytest.mark.parametrize(
         ("url", "name"),

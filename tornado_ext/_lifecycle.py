@@ -47,6 +47,7 @@ class LifecycleMixin(ReplyMixin):
     def _ext_session_headers(self) -> None: ...
     def _ext_end_transaction(self) -> Awaitable[None] | None: ...
     def _ext_end_ours(self) -> None: ...
+    def _ext_warn_of_changes(self) -> None: ...
 
     _ext_streams = False  # Tornado streams the body to it
     _ext_upgrades = False  # to a WebSocket
@@ -174,6 +175,8 @@ class LifecycleMixin(ReplyMixin):
             await self._ext_ask_exception_hooks(exc)
         finally:
             state.running = False
+            if state.ours and state.ended and not state.upgrading:
+                self._ext_warn_of_changes()
 
     async def _ext_prepare(self) -> None:
         state = self._ext

@@ -115,17 +115,29 @@ class ReplyMixin(_Base):
             state.stepping = False
 
     def _ext_discard_reply(self) -> None:
-        """Let the hooks run for the error page too, if what they did to a reply is thrown away."""
+        """Run the hooks for the error page too, if what they did to a reply is thrown away."""
         state = self._ext
         if state.hooked and not state.sent and state.discarded < MOST_DISCARDED:
             state.hooked = False
             state.discarded += 1
             hooks = [(depth, hook) for depth, hook in self._ext_steps() if depth != ALL]
-            state.steps = iter([*hooks, *(state.steps or ())])
+            left = [*(state.steps or ())] or [(ALL, ReplyMixin._ext_save_page)]
+            state.steps = iter([*hooks, *left])
 
     def _ext_put_first(self, step: Hook) -> None:
         left = self._ext_steps() if self._ext.steps is None else self._ext.steps
         self._ext.steps = iter([(ALL, step), *left])
+
+    async def _ext_save_page(self) -> None:
+        """Store what the error page has changed, after the session of the reply was stored or not.
+
+        The page is sent whatever becomes of it.
+        """
+        try:
+            if (saving := self._ext_save_session()) is not None:
+                await saving
+        except Exception as exc:
+            app_log.warning("What an error page changed in its session is not stored: %r", exc)
 
     def _ext_save_again(self) -> Awaitable[None] | None:
         """Store what changed while the body was streamed, before its last byte."""

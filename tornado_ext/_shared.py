@@ -187,7 +187,9 @@ class Line:
         finally:
             if self._loop.is_running():  # else it was closed, and this is collected as garbage
                 self._end(why)
-                await self._connection.disconnect(nowait=True)
+                with suppress(Exception):  # whatever a connection that is given up dies of
+                    async with patience(self._shared.connect_timeout):
+                        await self._connection.disconnect()
 
     async def _talk(self) -> None:
         writer = asyncio.create_task(self._write())

@@ -8,7 +8,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from tests.sessions.actions import ACTIONS, ASKING, USERS, Action, fits, step_of
 from tests.sessions.comparing import BROWSERS, Compared
-from tests.sessions.model import LIFETIME
+from tests.sessions.model import ENDED, LIFETIME
 from tests.sessions.worlds import Visit
 from tornado_ext.sessions.codec import key_of
 
@@ -123,6 +123,18 @@ class Sessions(Compared):
         live = [kept for kept in self.model.kept if kept.user == user and self.model.live(kept)]
         assert {info.key: info.seen_at for info in infos} == {one.key: one.seen for one in live}
         assert self.run(self.world.store.revoke_user(user)) == self.model.revoke(user)
+
+    @rule(user=st.sampled_from(USERS), data=st.data(), turns=st.integers(0, 20))
+    def revoke_while_the_store_fails(self, user: str, data: st.DataObject, turns: int) -> None:
+        """What could be reached is ended, the rest is as it was; the next revoke ends it."""
+        self.run(self.world.revoke(user, data.draw(st.sampled_from(self.world.faults)), turns))
+        seen, expected = self.run(self.look({})), self.states(self.model)
+        for kept in self.model.kept:
+            if kept.user == user and kept.key not in seen:
+                kept.state = ENDED
+        assert seen == self.states(self.model)
+        assert seen.items() <= expected.items()
+        self.revoke(user)
 
     def teardown(self) -> None:
         self.run(self.end())

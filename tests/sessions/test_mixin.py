@@ -393,6 +393,136 @@ async def test_store_sees_a_hash_of_the_id(do: Do, client: Client, store: Memory
     assert session_id not in repr(store._kept)
 
 
+# After the reply.
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("change", [lambda s: s.update(a=2), lambda s: s.logout()])
+async def test_change_after_the_reply_that_is_not_saved_is_logged(
+    do: Do, caplog: pytest.LogCaptureFixture, change: Callable[[Session], None], saved: bool
+) -> None:
+    async def change_late(handler: Act) -> None:
+        await handler.finish()
+        change(handler.session)
+        if saved:
+            await handler.session.save()
+
+    await do(put(a=1))
+    await do(change_late)
+    await asyncio.sleep(0)
+    assert ("GET /do/1 has ended, and what it changed in its session is lost" in caplog.text) is (
+        not saved
+    )
+
+
+# What the error page changes.
+
+
+class Apologising(Act):
+    """Tells of an error on the next page, or forgets the visitor."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        if self.get_argument("forget", None):
+            self.session.logout()
+        else:
+            self.session.flash(f"{status_code} of {self.session.user_id}")
+        self.finish(f"{status_code}")
+
+
+@pytest.fixture
+def apologising(app: Application) -> None:
+    app.add_handlers(".*", [("/sorry/(.*)", Apologising)])
+
+
+async def told(do: Do) -> list[str]:
+    async def tell(handler: Act) -> None:
+        handler.write(json.dumps(await handler.session.pop_flashes()))
+
+    return list(json.loads((await do(tell)).body))
+
+
+def too_much(handler: Act) -> None:
+    handler.session.login(8)
+    handler.session["a"] = "x" * 70_000
+
+
+def no_json(handler: Act) -> None:
+    handler.session["a"] = {1}
+
+
+@pytest.mark.gen_test
+@pytest.mark.usefixtures("apologising")
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [(too_much, "413 of None"), (no_json, "500 of None"), (lambda h: 1 / 0, "500 of None")],
+)
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_an_error_page_changes_is_stored_without_what_failed(
+    do: Do, app: Application, client: Client, action: Action, said: str, known: bool
+) -> None:
+    if known:
+        await do(put(a=1))
+    app.settings["actions"]["x"] = action
+    assert (await client.fetch("/sorry/x")).code == int(said[:3])
+    assert await told(do) == [said]
+    assert await shown(do) == {"user": None, **({"a": 1} if known else {})}
+
+
+@pytest.mark.gen_test
+@pytest.mark.usefixtures("apologising")
+async def test_logout_of_an_error_page_is_a_logout(
+    do: Do, app: Application, client: Client, store: MemoryStore
+) -> None:
+    await do(lambda h: h.session.login(7))
+    app.settings["actions"]["x"] = no_json
+    assert (await client.fetch("/sorry/x?forget=1")).code == 500
+    assert client.cookie("session") is None
+    assert len(store) == 0
+
+
+@pytest.mark.gen_test
+@pytest.mark.usefixtures("apologising")
+async def test_error_page_is_sent_though_what_it_changed_can_not_be_stored(
+    do: Do,
+    app: Application,
+    client: Client,
+    store: MemoryStore,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def ended(handler: Act) -> None:
+        await store.delete(handler.session.key)
+        handler.session["a"] = 2
+
+    await do(put(a=1))
+    app.settings["actions"]["x"] = ended
+    response = await client.fetch("/sorry/x")
+    assert (response.code, response.body) == (409, b"409")
+    assert "What an error page changed in its session is not stored: SessionGone" in caplog.text
+    assert len(store) == 0
+
+
+@pytest.mark.gen_test
+async def test_error_page_ends_the_id_whose_end_got_no_answer(
+    do: Do, app: Application, client: Client
+) -> None:
+    class Once(MemoryStore):
+        refused = False
+
+        async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
+            if not self.refused:
+                self.refused = True
+                raise StoreUnavailable("away")
+            return await super().delete(key, replaced_for=replaced_for)
+
+    app.settings["session_store"] = Once()
+    await do(put(a=1))
+    old = twin_of(client)
+    assert (await do(lambda h: h.session.login(7))).code == 503
+    assert await shown(do) == {"user": "7", "a": 1}
+    assert await shown(do, by=old) == {"user": None}
+
+
 # Time.
 
 

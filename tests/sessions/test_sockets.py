@@ -14,6 +14,7 @@ from tornado_ext.sessions import (
     Change,
     CookieSent,
     MemoryStore,
+    SessionCorrupt,
     SessionGone,
     SessionMixin,
     SessionTooLarge,
@@ -213,15 +214,15 @@ async def test_save_that_on_close_leaves_to_a_task_is_not_complained_of(
 
 
 class Counting(MemoryStore):
-    """Counts saves, and does not answer while ``away``."""
+    """Counts saves, and fails while ``away``."""
 
     saves = 0
-    away = False
+    away: Exception | None = None
 
     async def save(self, key: str, change: Change) -> Collection[str] | None:
         self.saves += 1
         if self.away:
-            raise StoreUnavailable("away")
+            raise self.away
         return await super().save(key, change)
 
 
@@ -276,16 +277,21 @@ async def test_socket_that_closed_keeps_nothing_alive(
 
 
 @pytest.mark.gen_test
-async def test_keepalive_goes_on_after_an_outage_and_ends_with_the_session(
-    do: Do, client: Client, kept_alive: Counting, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("why", [StoreUnavailable("away"), SessionCorrupt("away")], ids=repr)
+async def test_keepalive_goes_on_after_a_failure_and_ends_with_the_session(
+    do: Do,
+    client: Client,
+    kept_alive: Counting,
+    caplog: pytest.LogCaptureFixture,
+    why: Exception,
 ) -> None:
     await do(put(n=1))
     ((key, kept),) = kept_alive._kept.items()
     seen_at = kept.record.seen_at
     async with opened(client):
-        kept_alive.away = True
+        kept_alive.away = why
         await wait_for(lambda: kept_alive.saves > 0)
-        kept_alive.away = False
+        kept_alive.away = None
         assert "GET /socket: its session is not kept alive: away" in caplog.text
         await wait_for(lambda: kept.record.seen_at > seen_at)
         await kept_alive.delete(key)

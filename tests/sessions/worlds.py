@@ -171,6 +171,16 @@ class World:
     async def break_down(self, fault: str) -> None: ...
     async def repair(self, fault: str) -> None: ...
 
+    async def revoke(self, user: str, fault: str, turns: int) -> None:
+        """Revoke a user, and have the store fail so many turns of the loop later."""
+        revoking = asyncio.ensure_future(self.hasty.revoke_user(user))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await self.break_down(fault)
+        with contextlib.suppress(StoreUnavailable):
+            await revoking
+        await self.repair(fault)
+
     async def close(self) -> None:
         await self.store.close()
         self._patches.undo()

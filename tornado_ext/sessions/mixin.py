@@ -12,8 +12,10 @@ from tornado.websocket import WebSocketHandler
 from tornado_ext._lifecycle import LifecycleMixin
 from tornado_ext.sessions.errors import (
     SessionCorrupt,
+    SessionError,
     SessionGone,
     SessionNotLoaded,
+    SessionValueError,
     StoreUnavailable,
 )
 from tornado_ext.sessions.policy import Policy
@@ -124,14 +126,22 @@ class SessionMixin(LifecycleMixin):
         if session is None:
             return None
         session.sealed = self._ext.sent
-        return self._ext_store_session(session) if session.save_due() else None
+        try:
+            return self._ext_store_session(session) if session.save_due() else None
+        except SessionValueError:
+            session.drop_changes()  # what the error page does to it is stored without them
+            raise
 
     async def _ext_store_session(self, session: Session) -> None:
         try:
             await session.save()
+        except Exception:
+            session.drop_changes()
+            raise
         finally:
             # Also when it failed half-way: the client must not be left with an id that has ended.
-            if session.cookie_due:
+            told = self._ext_session_cookie
+            if session.cookie_due and (told is None or told[0] != session.id):
                 self._ext_session_cookie = session.id, session.expires_in()
                 self._ext_send_session_cookie()
 
@@ -169,7 +179,7 @@ class SessionMixin(LifecycleMixin):
                     await session.keep_alive()
             except SessionGone:
                 return
-            except StoreUnavailable as exc:
+            except SessionError as exc:
                 app_log.warning("%s: its session is not kept alive: %s", self._ext_summary(), exc)
 
     def on_connection_close(self) -> None:
@@ -177,10 +187,11 @@ class SessionMixin(LifecycleMixin):
         super().on_connection_close()
         if self._ext_session is not None and isinstance(self, WebSocketHandler):
             # A save that on_close() has left to a task begins before this.
-            asyncio.get_running_loop().call_soon(self._ext_warn_of_changes, self._ext_session)
+            asyncio.get_running_loop().call_soon(self._ext_warn_of_changes)
 
-    def _ext_warn_of_changes(self, session: Session) -> None:
-        if session.modified and not session.saving:
+    def _ext_warn_of_changes(self) -> None:
+        session = self._ext_session
+        if session is not None and session.modified and not session.saving:
             app_log.warning(
                 "%s has ended, and what it changed in its session is lost: "
                 "`await self.session.save()` stores it",

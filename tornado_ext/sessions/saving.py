@@ -48,6 +48,7 @@ class SavedValues(Values):
         self._unsure = False  # an attempt to end it got no answer, and may have done it
         self._replacing = False  # a new id is wanted
         self._user_id: str | None = None
+        self._stored_user: str | None = None  # whose session the record of `id` is
         self._begin()
         self._hold({})
 
@@ -72,7 +73,17 @@ class SavedValues(Values):
             self._hold(record.fields)
             self.id, self.key = session_id, key
             self._created_at, self._seen_at = record.created_at, record.seen_at
-            self._ends_at, self._user_id = record.ends_at, record.user_id
+            self._ends_at = record.ends_at
+            self._user_id = self._stored_user = record.user_id
+
+    def drop_changes(self) -> None:
+        """Be again what the store is known to have; a logout and a new id stay under way."""
+        if self.id is None:
+            self._clear()
+        else:
+            self._hold(self._texts)
+            if self._replacing:
+                self._replacing, self._user_id = False, self._stored_user
 
     def _refuse_new_id(self) -> None:
         if self.sealed:
@@ -140,6 +151,7 @@ class SavedValues(Values):
         self._replaced, self._replacing = self.key, False
         self._known, self._texts = self._texts, texts
         self.id, self.key, self._seen_at = session_id, key, now
+        self._stored_user = self._user_id
         self.cookie_due = True
         if self._replaced:
             await self._end_replaced(old)

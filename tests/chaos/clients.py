@@ -88,7 +88,7 @@ class Load:
         reply = await self.ask("read", cookie)
         if reply.status == 200 and (reply.body["user"] or reply.body["values"]):
             self.counts.add("logouts_undone", f"{_now()} {key_of(cookie)}: {reply.body}")
-            self.ended.remove(cookie)
+            self.ended = [other for other in self.ended if other != cookie]
 
     async def _work(self, browser: "Browser") -> None:
         while not self._stop:

@@ -53,7 +53,7 @@ class Wire:
         """Send a request to the process on this port; raises `Cut` and OSError."""
         return await self._exchange(port, await self._stream(port), path, "")
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
         for streams in self._kept.values():
             for _, writer in streams:

@@ -69,7 +69,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.wire.close)
+            stack.push_async_callback(self.wire.aclose)
             for app in self.apps:
                 stack.callback(app.close)
             self._stack = stack

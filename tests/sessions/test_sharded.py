@@ -11,6 +11,7 @@ from tornado.ioloop import IOLoop
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions import Change, LeaseLost, Record, SessionGone, StoreUnavailable
 from tornado_ext.sessions import sharded as module
+from tornado_ext.sessions._sharding import upkeep
 from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
@@ -216,8 +217,13 @@ async def test_two_processes_bring_a_node_up_to_date_together(
 )
 @pytest.mark.gen_test
 async def test_change_of_the_ring_loses_nothing(
-    redis_servers: Callable[[int], list[RedisServer]], nodes: str, weights: dict[str, int] | None
+    redis_servers: Callable[[int], list[RedisServer]],
+    monkeypatch: pytest.MonkeyPatch,
+    nodes: str,
+    weights: dict[str, int] | None,
 ) -> None:
+    monkeypatch.setattr(upkeep, "INTERVAL", 0.05)
+    monkeypatch.setattr(upkeep, "HEARD_FOR", 0.2)
     shards = dict(zip("abcd", redis_servers(4), strict=True))
     before = store_on({name: shards[name] for name in "abc"})
     after = store_on({name: shards[name] for name in nodes}, weights=weights)
@@ -257,6 +263,7 @@ async def test_full_node_loses_neither_writes_nor_logouts(
     assert await store.delete(ended) == RECORD
     assert (await store.load(key) or RECORD).fields == {"a": "2"}
     assert await store.load(ended) is None
+    assert (await store.health())["a"].state == "marked"
     on(shards["a"], "CONFIG", "SET", "maxmemory", "0")
     await settle(store)
     shards["b"].kill()

@@ -81,13 +81,13 @@ class ShardedRedisStore(SessionStore):
     async def load(self, key: str) -> Record | None:
         """Ask all owners for the whole hash, and merge what they have."""
         replies = await self._replicas.read(Key("session", key), "HGETALL")
-        copies = [copy_of(reply) for node, reply in replies]
-        complete = [
-            copy
-            for copy, (node, _) in zip(copies, replies, strict=True)
-            if node.complete or "gone" in copy
-        ]
-        record, last = record_of(merge(complete))
+        first = replies[0][1]
+        if all(reply == first for _, reply in replies):  # which is the rule
+            copy = copy_of(first)
+        else:
+            copies = ((node, copy_of(reply)) for node, reply in replies)
+            copy = merge(copy for node, copy in copies if node.complete or "gone" in copy)
+        record, last = record_of(copy)
         self._clock.saw(last)
         return record
 

@@ -64,7 +64,8 @@ def record_of(copy: Copy) -> tuple[Record | None, str]:
     try:
         for name, value in copy.items():
             if name[0] == ":":
-                last = max(last, value[:STAMP])
+                if value > last:
+                    last = value[:STAMP]
                 if len(value) > STAMP:
                     fields[name[1:]] = value[STAMP:]
         if gone:

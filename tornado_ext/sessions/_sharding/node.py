@@ -156,7 +156,7 @@ class Node:
         """Return the error of ours for one of a command, and know the node by it."""
         if isinstance(exc, UnicodeDecodeError) or "WRONGTYPE" in str(exc):
             return SessionCorrupt(f"node {self.name!r} holds what is no session's copy: {exc}")
-        if "OOM command not allowed" in str(exc):
+        if "command not allowed when used memory" in str(exc):
             return NodeFull(f"node {self.name!r} is out of memory")
         if not self.away:
             self.away = str(exc) or repr(exc)

@@ -1,7 +1,7 @@
 """Reads that can be believed, and writes that reach every owner or leave marks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,14 @@ class Replicas:
             names += ring.owners(key.hashed)
         return {name: self.nodes.get(name) for name in names}
 
+    def _is_calm_here(self) -> bool:
+        """Tell whether all nodes are ok, and looked after on this event loop."""
+        upkeep = self._upkeep
+        return self.calm and upkeep is not None and upkeep.loop is asyncio.get_running_loop()
+
+    def _owners_here(self, key: Key) -> list[Node]:
+        return [self.nodes[name] for name in self.ring.owners(key.hashed)]
+
     def vouches(self, node: Node, key: Key) -> bool:
         """Tell whether what ``node`` has of ``key`` is all that there is."""
         if not node.trusted or node.marker is None:
@@ -65,15 +73,13 @@ class Replicas:
 
         :raises StoreUnavailable: if it can't, for a second.
         """
-        if self.calm and (quick := await self._read_calmly(key, verb, *args)):
+        if self._is_calm_here() and (quick := await self._read_calmly(key, verb, *args)):
             return quick
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while True:
             owners = list(self.owners(key).values())
             present = [node for node in owners if node and not node.away and not node.foreign]
-            asking = (node.command(verb, str(key), *args) for node in present)
-            replies = await asyncio.gather(*asking, return_exceptions=True)
-            answers = answered(dict(zip(present, replies, strict=True)))
+            answers = await answers_of(present, lambda node: node.command(verb, str(key), *args))
             if any(self.vouches(node, key) for node in answers) or (
                 len(answers) == len(owners) and all(node.complete for node in answers)
             ):
@@ -84,9 +90,7 @@ class Replicas:
         self, key: Key, verb: str, *args: str | float
     ) -> list[tuple[Node, Any]] | None:
         """Return what all owners answer where all nodes are ok; None if one fails."""
-        if self._upkeep is None or self._upkeep.loop is not asyncio.get_running_loop():
-            return None
-        nodes = [self.nodes[name] for name in self.ring.owners(key.hashed)]
+        nodes = self._owners_here(key)
         asked: list[asyncio.Future[Any]] = []
         answers = []
         node = nodes[0]
@@ -125,6 +129,12 @@ class Replicas:
         """
         deadline = asyncio.get_running_loop().time() + PATIENCE
         refused: dict[str, NodeFailed] = {}
+        if self._is_calm_here():
+            first, *others = self._owners_here(key)
+            try:
+                return Decision(first, await ask(first, []), others)
+            except NodeFailed as exc:
+                refused[first.name] = exc
         while True:
             owners = self.owners(key)
             present = [
@@ -144,9 +154,12 @@ class Replicas:
             others = [other for other in present if other is not node]
             absent = [name for name in owners if self.nodes.get(name) not in present]
             try:
-                return Decision(node, await ask(node, absent), others)
+                decision = Decision(node, await ask(node, absent), others)
             except NodeFailed as exc:
                 refused[node.name] = exc
+            else:
+                self._missed([self.nodes[name] for name in refused])
+                return decision
 
     async def repeat(
         self, decision: Decision, write: Write, ask: Callable[[Node], Awaitable[Any]]
@@ -155,23 +168,16 @@ class Replicas:
 
         :raises StoreUnavailable: if one has failed, and the mark against it was not set.
         """
-        if not decision.others:
-            return []
-        asking = (ask(node) for node in decision.others)
-        replies = await asyncio.gather(*asking, return_exceptions=True)
-        answers = answered(dict(zip(decision.others, replies, strict=True)))
+        answers = await answers_of(decision.others, ask)
         if failed := [node for node in decision.others if node not in answers]:
-            for node in failed:
-                node.marks += 1  # at least; looking at it tells how many
-            self._changed()
+            self._missed(failed)
             await decision.node.mark(write, [node.name for node in failed])
         return list(answers.values())
 
     async def tell(self, key: Key, ask: Callable[[Node], Awaitable[Any]]) -> None:
         """Have those owners do something that answer; StoreUnavailable if none does."""
         present = [n for n in self.owners(key).values() if n and not n.away and not n.foreign]
-        replies = await asyncio.gather(*map(ask, present), return_exceptions=True)
-        if not answered(dict(zip(present, replies, strict=True))):
+        if not await answers_of(present, ask):
             raise StoreUnavailable(f"no node that keeps {key} answers")
 
     async def copy(self, key: Key, source: Node, target: Node) -> int:
@@ -203,6 +209,13 @@ class Replicas:
             self._upkeep.begin()
         return self._upkeep
 
+    def _missed(self, nodes: Sequence[Node]) -> None:
+        """Know at once that there are marks against these; a look tells how many."""
+        for node in nodes:
+            node.marks += 1
+        if nodes:
+            self._changed()
+
     def _changed(self) -> None:
         self.calm = False
         if self._upkeep is not None:
@@ -217,9 +230,18 @@ class Replicas:
         await asyncio.gather(*(node.server.close() for node in self.nodes.values()))
 
 
-def answered(replies: dict[Node, Any]) -> dict[Node, Any]:
-    """Return the replies that are none of a node that failed; raise other errors."""
-    for reply in replies.values():
+async def answers_of(
+    nodes: Sequence[Node], ask: Callable[[Node], Awaitable[Any]]
+) -> dict[Node, Any]:
+    """Return what each node says that does not fail; raise other errors."""
+    if len(nodes) == 1:  # as it is with two replicas: no tasks
+        try:
+            return {nodes[0]: await ask(nodes[0])}
+        except NodeFailed:
+            return {}
+    replies = await asyncio.gather(*map(ask, nodes), return_exceptions=True)
+    for reply in replies:
         if isinstance(reply, BaseException) and not isinstance(reply, NodeFailed):
             raise reply
-    return {node: r for node, r in replies.items() if not isinstance(r, NodeFailed)}
+    answers = zip(nodes, replies, strict=True)
+    return {node: reply for node, reply in answers if not isinstance(reply, NodeFailed)}

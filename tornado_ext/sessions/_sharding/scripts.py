@@ -89,8 +89,8 @@ return deleted
 ).replace("LISTED", str(LISTED))
 
 # ARGV: what the tombstone says, and whether it is for a 'live' copy, for what is 'missing', or for
-# 'any'. Returns what became of it, and what was there. A full Redis takes no tombstone, but lets go
-# of the copy.
+# 'any'. Returns what became of it, and what was there. A full Redis that takes no tombstone lets go
+# of the copy; after that, Redis 7.0 takes everything from a script.
 BURY = (
     _HEAD
     + """
@@ -102,19 +102,19 @@ if kind == 'hash' or (kind ~= 'none' and ARGV[5] == 'live') then
 end
 if ARGV[5] == 'missing' and kind ~= 'none' then return {-1, held} end
 if ARGV[5] == 'live' and (gone or #held == 0) then return {gone and -1 or 0, held} end
-mark(2)
-local ended, left = 0, tonumber(ARGV[1])
-if #held > 0 and not gone then ended = 1 end
+local ended, left = #held > 0 and not gone and 1 or 0, tonumber(ARGV[1])
 if not gone or gone:sub(1, 8) == 'replaced' then
   left = math.max(left, redis.call('PTTL', KEYS[1]))
   if ARGV[4]:sub(1, 8) ~= 'replaced' then redis.call('DEL', KEYS[1]) end
   local set = redis.pcall('HSET', KEYS[1], 'gone', ARGV[4])
   if type(set) == 'table' and set.err then
     redis.call('DEL', KEYS[1])
-    return {-4, held}
+    ended = -4
+  else
+    redis.call('PEXPIRE', KEYS[1], left)
   end
-  redis.call('PEXPIRE', KEYS[1], left)
 end
+mark(2)
 return {ended, held}
 """
 )
@@ -237,12 +237,12 @@ return last()
 """
 
 # KEYS: the marker, the rings that processes have, then the marks against other nodes. ARGV: the
-# ring of this process, for how long others are remembered. Returns the marker, the rings, and how
-# many marks there are against each.
+# ring of this process, '' if it is not to be heard of; for how long others are remembered. Returns
+# the marker, the rings, and how many marks there are against each.
 LOOK = (
     _NOW
     + """
-redis.call('ZADD', KEYS[2], now, ARGV[1])
+if ARGV[1] ~= '' then redis.call('ZADD', KEYS[2], now, ARGV[1]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2])
 local marks = {}
 for i = 3, #KEYS do marks[#marks + 1] = redis.call('HLEN', KEYS[i]) end

@@ -1,0 +1,141 @@
+"""Bringing a node up to date: what it missed, or all that it is to have."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tornado.log import app_log
+
+from tornado_ext.sessions._sharding import scripts
+from tornado_ext.sessions._sharding.node import MARKED, Key, Node, mark_key
+from tornado_ext.sessions.errors import SessionCorrupt
+
+if TYPE_CHECKING:
+    from tornado_ext.sessions._sharding.replicas import Replicas
+
+CLAIM_FOR = 5.0  # seconds for which a node is claimed by a process that brings it up to date
+BATCH = 32  # keys that are copied together: some milliseconds of the event loop
+SCANNED = 512  # keys
+KINDS = "session", "user"
+
+Pace = Callable[[int, float], Awaitable[None]]  # takes keys that were seen, and since when
+
+
+class Transfer:
+    """Copies keys between nodes, at its pace."""
+
+    def __init__(self, replicas: "Replicas", pace: Pace) -> None:
+        """Await ``pace`` after each batch."""
+        self._replicas = replicas
+        self._nodes = list(replicas.nodes.values())
+        self._ring = replicas.ring.description
+        self._pace = pace
+        self._claimant = secrets.token_hex(8)
+
+    async def bring_up_to_date(self, node: Node, ring_id: str) -> None:
+        """Do what a node needs, unless another process does it.
+
+        :raises NodeFailed: if it or another fails. What was done is done.
+        """
+        if not await self._claim(node, CLAIM_FOR):
+            return
+        try:
+            if node.state(self._ring) != MARKED:
+                await self._fill(node, ring_id)
+            await self._settle_marks(node)
+        finally:
+            await self._claim(node, 0.001)
+
+    async def _claim(self, node: Node, seconds: float) -> bool:
+        lasts = int(seconds * 1000)
+        return bool(await node.run(scripts.CLAIM, ["claim"], self._claimant, lasts))
+
+    async def _fill(self, node: Node, ring_id: str) -> None:
+        """Give a node all of its keys that others have, then its marker.
+
+        Where it stopped is kept on the node, so that another process goes on from there.
+        """
+        others = [other for other in self._nodes if other is not node]
+        heard = {ring for each in self._nodes for ring in each.rings}
+        if any(other.away or other.foreign for other in others) or heard != {self._ring}:
+            return
+        plan = " ".join([self._ring, *(each.run_id for each in self._nodes)])
+        kept = await node.command("HGETALL", "filling")
+        cursors = dict(zip(kept[::2], kept[1::2], strict=True))
+        if cursors.pop("plan", "") != plan:
+            await node.command("DEL", "filling")
+            await node.command("HSET", "filling", "plan", plan)
+            cursors = {}
+        for other in others:
+            await self._fill_from(node, other, cursors.get(other.name, "0"))
+        if plan == " ".join([self._ring, *(each.run_id for each in self._nodes)]):
+            await node.vouch(ring_id or await self._new_ring_id(), self._ring)
+            await node.command("DEL", "filling", *map(mark_key, self._strangers()))
+
+    async def _fill_from(self, node: Node, other: Node, cursor: str) -> None:
+        if cursor == "done":
+            return
+        async for next_cursor, keys in self.pages(other, cursor):
+            owned = [k for k in keys if node.name in self._replicas.ring.owners(k.hashed)]
+            await self.copy(owned, other, [node])
+            await node.command("HSET", "filling", other.name, next_cursor or "done")
+
+    async def pages(self, node: Node, cursor: str = "0") -> AsyncIterator[tuple[str, list[Key]]]:
+        """Yield all keys of sessions and indexes, some at a time, each time with the next cursor.
+
+        The last one is empty.
+        """
+        prefix = self._replicas.prefix
+        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", prefix) + "*"
+        while cursor:
+            cursor, found = await node.scan(cursor, pattern, SCANNED)
+            cursor = "" if cursor == "0" else cursor
+            names = [name.removeprefix(prefix) for name in found]
+            yield cursor, [Key.parsed(name) for name in names if name.split(":")[0] in KINDS]
+
+    async def copy(self, keys: Sequence[Key], source: Node, targets: Sequence[Node]) -> None:
+        """Merge what ``source`` has of these keys into others."""
+        now = asyncio.get_running_loop().time
+        for first in range(0, len(keys), BATCH):
+            started, batch = now(), keys[first : first + BATCH]
+            for target in targets:
+                copying = (self._replicas.copy(key, source, target) for key in batch)
+                results = await asyncio.gather(*copying, return_exceptions=True)
+                self._check(dict(zip(batch, results, strict=True)), target)
+                await self._claim(target, CLAIM_FOR)
+            await self._pace(len(batch), started)
+
+    def _check(self, results: Mapping[Key, object], target: Node) -> None:
+        for key, result in results.items():
+            if isinstance(result, SessionCorrupt):
+                app_log.error("%s is not copied to node %r: %s", key, target.name, result)
+            elif isinstance(result, BaseException):
+                raise result
+
+    async def _settle_marks(self, node: Node) -> None:
+        for other in self._nodes:
+            if other is not node and not other.away and not other.foreign:
+                await self._settle_marks_of(node, other)
+
+    async def _settle_marks_of(self, node: Node, other: Node) -> None:
+        cursor = ""
+        while cursor != "0":
+            marks = await other.command("HSCAN", mark_key(node.name), cursor or 0, "COUNT", BATCH)
+            cursor, pairs = marks
+            stamps = dict(zip(pairs[::2], pairs[1::2], strict=True))
+            await self.copy([Key.parsed(name) for name in stamps], other, [node])
+            for name, stamp in stamps.items():
+                await other.run(scripts.UNMARK, [mark_key(node.name)], name, stamp)
+
+    async def _new_ring_id(self) -> str:
+        """Return the id of a ring that is new: the first node keeps it."""
+        first = min(self._nodes, key=lambda node: node.name)
+        await first.command("SET", "ring-id", secrets.token_hex(8), "NX")
+        return str(await first.command("GET", "ring-id"))
+
+    def _strangers(self) -> set[str]:
+        """Return the names that other rings have and this one has not."""
+        names = {name for ring in self._replicas.old_rings.values() for name in ring.weights}
+        return names.difference(self._replicas.nodes)

@@ -1,8 +1,6 @@
 """What tests need of docs/examples: each as a module or a process, and the pages that quote it."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,9 +37,7 @@ def started(name: str, *arguments: str) -> Iterator[list[str]]:
     command = [sys.executable, str(program(name)), *arguments]
     with (
         TemporaryDirectory() as directory,
-        subprocess.Popen(
-            command, cwd=directory, stdout=subprocess.PIPE, text=True, start_new_session=True
-        ) as process,
+        subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True) as process,
     ):
         assert process.stdout is not None
         lines: list[str] = []
@@ -52,7 +48,7 @@ def started(name: str, *arguments: str) -> Iterator[list[str]]:
         try:
             yield lines
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            process.terminate()
 
 
 def quoted_classes(page: str) -> list[str]:

@@ -1,17 +1,14 @@
 # Run it: python processes.py   (another port: python processes.py 9000)
 """Several processes on one port: each CPU has a loop, and what they share is not in memory."""
 
-import asyncio
 import os
-import signal
 import sys
 
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
-from tornado.process import fork_processes, task_id
+from tornado.process import task_id
 from tornado.web import Application, RequestHandler
 
-PROCESSES = 2  # 0: as many as there are CPUs
+from tornado_ext.serving import HealthHandler, ReadyHandler, serve
+
 count = 0
 
 
@@ -22,22 +19,15 @@ class Count(RequestHandler):
         self.write({"process": task_id(), "pid": os.getpid(), "count": count})
 
 
-def make_app():
-    return Application([("/", Count)])
+def make_app():  # called in each process
+    return Application(
+        [
+            ("/", Count),
+            ("/healthz", HealthHandler),  # restart a process that does not answer
+            ("/readyz", ReadyHandler),  # send nobody to one that says 503
+        ]
+    )
 
 
-async def main(sockets):
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = HTTPServer(make_app())
-    server.add_sockets(sockets)
-    await stop.wait()
-    server.stop()
-    await server.close_all_connections()
-
-
-if __name__ == "__main__":
-    sockets = bind_sockets(int(sys.argv[1]) if sys.argv[1:] else 8888, "127.0.0.1")
-    print(f"http://127.0.0.1:{sockets[0].getsockname()[1]}", flush=True)
-    fork_processes(PROCESSES)  # before there is an event loop; one that dies is started again
-    asyncio.run(main(sockets))
+if __name__ == "__main__":  # one that dies is started again; SIGTERM or Ctrl-C ends all
+    serve(make_app, int(sys.argv[1]) if sys.argv[1:] else 8888, processes=2)

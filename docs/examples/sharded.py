@@ -1,7 +1,7 @@
 # Run it: python sharded.py   (needs redis-server; another port: python sharded.py 9000)
 """Sessions on three weighted Redis shards; and what a hand-made list of addresses does instead.
 
-/compare adds a shard to both, and counts the sessions that are then looked for where they are not.
+/compare adds a fourth shard to both, and counts the sessions that are then looked for in vain.
 """
 
 import hashlib
@@ -13,12 +13,11 @@ from tornado.web import Application, RequestHandler
 from tornado_ext.middleware import MiddlewareMixin
 from tornado_ext.serving import serve
 from tornado_ext.sessions import SessionMixin
-from tornado_ext.sessions.ring import Ring
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
 
-WEIGHTS = {"a": 2}  # a has twice the memory of b and c
-KEYS = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(10_000)]
+WEIGHTS = {"a": 2}  # a has twice the memory of the others
+KEYS = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(2000)]
 
 
 class Visit(SessionMixin, MiddlewareMixin, RequestHandler):
@@ -29,36 +28,47 @@ class Visit(SessionMixin, MiddlewareMixin, RequestHandler):
 
 class Compare(RequestHandler):
     def get(self):
-        before, after = ["a", "a", "b", "c"], ["a", "a", "b", "c", "d"]
-        moved_by_modulo = sum(modulo(before, key) != modulo(after, key) for key in KEYS)
-        ring, larger = Ring("abc", WEIGHTS), Ring("abcd", WEIGHTS)
-        moved_by_ring = sum(ring.owner(key) != larger.owner(key) for key in KEYS)
+        owners = by_ring("abc", 1)
         self.write(
             {
                 "logged out by one more shard, in percent": {
-                    "a list and a modulo": 100 * moved_by_modulo / len(KEYS),
-                    "the ring": 100 * moved_by_ring / len(KEYS),
+                    "a list and a modulo": lost(by_modulo("aabc"), by_modulo("aabcd")),
+                    "the ring, on one shard each": lost(owners, by_ring("abcd", 1)),
+                    "the ring, on two shards each": lost(by_ring("abc", 2), by_ring("abcd", 2)),
                 },
                 "on each shard of the ring, in percent": {
-                    name: 100 * sum(ring.owner(key) == name for key in KEYS) / len(KEYS)
-                    for name in "abc"
+                    name: percent(owners(key) == (name,) for key in KEYS) for name in "abc"
                 },
             }
         )
 
 
-def modulo(addresses, key):
+def by_modulo(addresses):
     """The hand-made way: a shard with weight 2 is in the list twice."""
-    return addresses[int(key, 16) % len(addresses)]
+    return lambda key: (addresses[int(key, 16) % len(addresses)],)
+
+
+def by_ring(names, replicas):
+    urls = {name: f"redis://{name}.example" for name in names}  # nothing is connected
+    return ShardedRedisStore(urls, weights=WEIGHTS, replicas=replicas).owners
+
+
+def lost(before, after):
+    """Return the share of the sessions that none of their new owners had before."""
+    return percent(not set(before(key)) & set(after(key)) for key in KEYS)
+
+
+def percent(answers):
+    return round(100 * sum(answers) / len(KEYS), 1)
 
 
 def make_app(urls):
-    store = ShardedRedisStore(urls, weights=WEIGHTS)
+    store = ShardedRedisStore(urls, weights=WEIGHTS)  # on two shards each
     return Application([("/", Visit), ("/compare", Compare)], session_store=store)
 
 
 def main(port=8888):
-    with ExitStack() as running:  # private servers: yours have addresses that you know
+    with ExitStack() as running:  # private servers; yours have addresses of their own
         urls = {name: running.enter_context(RedisServer()).url for name in "abc"}
         serve(lambda: make_app(urls), int(port))
 

@@ -74,14 +74,20 @@ async def test_step_4_has_a_room_for_those_who_are_logged_in(browse: Browse) -> 
     await assert_that_they_chat(client.app, client.base_url)
 
 
-@pytest.mark.gen_test
-async def test_step_5_does_the_same_on_shards(
+@pytest.mark.gen_test(timeout=20)
+async def test_step_5_keeps_everybody_logged_in_when_a_shard_is_killed(
     browse: Browse, redis_servers: Callable[..., list[RedisServer]]
 ) -> None:
-    urls = {name: server.url for name, server in zip("abc", redis_servers(3), strict=True)}
-    store = ShardedRedisStore(urls)
-    client = browse(STEPS[4], store)
-    await assert_that_they_chat(client.app, client.base_url)
+    servers = dict(zip("abc", redis_servers(3), strict=True))
+    store = ShardedRedisStore({name: server.url for name, server in servers.items()})
+    app = browse(STEPS[4], store)
+    await assert_that_they_chat(app.app, app.base_url)
+    people = [Client(app.app, app.base_url) for _ in range(8)]
+    for number, client in enumerate(people):
+        await enter(client, f"user{number}")
+    servers["b"].kill()
+    for number, client in enumerate(people):
+        assert f"Hello, user{number}".encode() in (await client.get("/")).body
     await store.close()
 
 

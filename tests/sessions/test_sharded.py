@@ -50,7 +50,7 @@ async def settle(*stores: ShardedRedisStore) -> None:
     async with asyncio.timeout(20):
         for store in stores:
             while {node.state for node in (await store.health()).values()} != {"ok"}:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.01)
 
 
 def holders(shards: Shards, key: str) -> set[str]:
@@ -156,6 +156,18 @@ async def test_what_was_done_while_a_node_was_away_survives_the_loss_of_another(
     shards["b"].kill()
     assert await store.load(key) == Record({"b": "2"}, 1.5, 3.5, ends_at=END)
     assert [await store.load(each) for each in (ended, revoked, new)] == [None, None, RECORD]
+
+
+@pytest.mark.gen_test
+async def test_node_that_was_restarted_between_two_commands_decides_nothing(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    shards["a"].kill()
+    shards["a"].restart()
+    assert await store.save(key, change("a", b="2")) == ["a"]
+    assert await store.load(key) == Record({"b": "2"}, 1.5, 3.5, ends_at=END)
 
 
 @pytest.mark.gen_test

@@ -110,13 +110,11 @@ class ShardedRedisStore(SessionStore):
             return result
 
         decision = await self._replicas.decide(write.key, ask)
-        verdicts = [decision.verdict]
-        if decision.verdict == scripts.DONE:
-            verdicts += await self._replicas.repeat(decision, write, ask)
-        if scripts.GONE in verdicts:
-            if decision.verdict == scripts.DONE:  # and another owner has been told that it is over
-                await self._bury(write.key, ENDED, "any", ENDED_FOR)
+        if decision.verdict != scripts.DONE:
             raise SessionGone("this session was ended before it was stored")
+        if scripts.GONE in await self._replicas.repeat(decision, write, ask):
+            await self._bury(write.key, ENDED, "any", ENDED_FOR)
+            raise SessionGone("this session was ended while it was stored")
 
     async def save(self, key: str, change: Change) -> Collection[str] | None:
         """Send the changed fields alone."""

@@ -132,7 +132,7 @@ class Replicas:
         if self._is_calm_here():
             first, *others = self._owners_here(key)
             try:
-                return Decision(first, await ask(first, []), others)
+                return Decision(first, await decided(first, ask(first, [])), others)
             except NodeFailed as exc:
                 refused[first.name] = exc
         while True:
@@ -144,7 +144,7 @@ class Replicas:
             ]
             vouching = [node for node in present if self.vouches(node, key)]
             if not vouching and len(present) == len(owners) and all(n.complete for n in present):
-                vouching = [node for node in present if await self._level(key, present)]
+                vouching = present if await self._level(key, present) else []
             if not vouching:
                 if refused:
                     raise next(iter(refused.values()))
@@ -154,7 +154,7 @@ class Replicas:
             others = [other for other in present if other is not node]
             absent = [name for name in owners if self.nodes.get(name) not in present]
             try:
-                decision = Decision(node, await ask(node, absent), others)
+                decision = Decision(node, await decided(node, ask(node, absent)), others)
             except NodeFailed as exc:
                 refused[node.name] = exc
             else:
@@ -228,6 +228,18 @@ class Replicas:
             self._upkeep = None
         self.calm = False
         await asyncio.gather(*(node.server.close() for node in self.nodes.values()))
+
+
+async def decided(node: Node, asking: Awaitable[Any]) -> Any:
+    """Return what a node says, or raise `NodeFailed` if it ceased to know meanwhile.
+
+    The connection may be another one by the time of the reply, to a server that was restarted.
+    """
+    trusted = node.trusted
+    verdict = await asking
+    if not node.complete or (trusted and not node.trusted):
+        raise NodeFailed(f"node {node.name!r} has missed something")
+    return verdict
 
 
 async def answers_of(

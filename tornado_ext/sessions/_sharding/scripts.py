@@ -28,11 +28,14 @@ UNMARK = """
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 """
 
-# ARGV: field, value, ... Makes a copy where there is nothing.
+# ARGV: field, value, ... Makes a copy where there is nothing; returns -1 if there is a tombstone,
+# and 0 if there is a copy.
 CREATE = (
     _HEAD
     + """
-if redis.call('EXISTS', KEYS[1]) == 1 then return -1 end
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return redis.call('HEXISTS', KEYS[1], 'gone') == 1 and -1 or 0
+end
 for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 mark(2)

@@ -145,7 +145,7 @@ class ShardedRedisStore(SessionStore):
                 scripts.SAVE, write, (), seen, "", 0, 0, horizon, *texts
             )
             if verdict == scripts.MISSING:
-                return await self._replicas.copy(write.key, decision.node, node)
+                return await self._replicas.complete(write.key, decision.node, node)
             return verdict
 
         if scripts.GONE in await self._replicas.repeat(decision, write, repeat):
@@ -182,7 +182,7 @@ class ShardedRedisStore(SessionStore):
         async def repeat(node: Node) -> int:
             taken: int = await node.write(scripts.LEASE, write, (), lasts, fence, "repeat")
             if taken == scripts.GONE:
-                return await self._replicas.copy(write.key, decision.node, node)
+                return await self._replicas.complete(write.key, decision.node, node)
             return taken
 
         refusals = scripts.MISSING, scripts.GONE

@@ -180,6 +180,16 @@ class Replicas:
         if not await answers_of(present, ask):
             raise StoreUnavailable(f"no node that keeps {key} answers")
 
+    async def complete(self, key: Key, source: Node, target: Node) -> int:
+        """Merge what ``source`` has just taken into ``target``, which had nothing.
+
+        :raises StoreUnavailable: if it is not there any more.
+        """
+        result = await self.copy(key, source, target)
+        if result == scripts.MISSING:
+            raise StoreUnavailable(f"node {source.name!r} has lost what it was given")
+        return result
+
     async def copy(self, key: Key, source: Node, target: Node) -> int:
         """Merge what ``source`` has into ``target``; return what the script does."""
         kind, left, items = await source.run(scripts.READ, [str(key)])

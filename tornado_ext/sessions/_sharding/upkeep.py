@@ -2,15 +2,19 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tornado.log import app_log
 
+from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions._sharding.node import (
     CATCHING_UP,
     MARKED,
     MOVING,
     OK,
+    Marker,
     Node,
     NodeFailed,
 )
@@ -110,22 +114,33 @@ class Upkeep:
         markers = {node: node.marker for node in self._nodes if node.marker and not node.away}
         ids = Counter(marker.ring_id for marker in markers.values())
         self._ring_id = max(ids, key=lambda each: (ids[each], each), default=self._ring_id)
+        rings = self._rings_of(markers)
         for node in self._nodes:
             marks = sum(other.against.get(node.name, 0) for other in self._nodes)
             # Some may have been set after this was said.
             node.marks = max(marks, node.marks) if self._hurried else marks
             node.foreign = ""
             if (marker := markers.get(node)) is not None:
-                if marker.node != node.name:
+                if marker.ring not in rings:
+                    node.foreign = "its marker can't be read"
+                elif marker.node != node.name:
                     node.foreign = f"it holds the data of node {marker.node!r}"
                 elif marker.ring_id != self._ring_id:
                     node.foreign = "it holds the data of another ring"
-        described = {marker.ring for marker in markers.values()} - {self._ring}
-        replicas, known = self._replicas, self._replicas.old_rings
-        replicas.old_rings = {text: known.get(text) or Ring.described(text) for text in described}
+        ours = {marker.ring for node, marker in markers.items() if not node.foreign}
+        replicas = self._replicas
+        replicas.old_rings = {text: rings[text] for text in ours if text != self._ring}
         states = {node.name: node.state(self._ring) for node in self._nodes}
         replicas.calm = all(state == OK for state in states.values())
         self._log(states)
+
+    def _rings_of(self, markers: Mapping[Node, Marker]) -> dict[str, Ring]:
+        known = {self._ring: self._replicas.ring} | self._replicas.old_rings
+        rings = {}
+        for text in {marker.ring for marker in markers.values()}:
+            with suppress(ValueError, ConfigurationError):
+                rings[text] = known.get(text) or Ring.described(text)
+        return rings
 
     def _log(self, states: dict[str, str]) -> None:
         for node in self._nodes:

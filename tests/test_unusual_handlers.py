@@ -245,3 +245,81 @@ async def test_client_that_leaves_while_a_finished_reply_waits_is_not_told_of(
     writer.close()
     await asyncio.sleep(0.05)
     assert FinishesWhenLeft.left == 0
+
+
+class AnswersForIt(Middleware):
+    """Answers every error with a page of its own, and stamps each reply."""
+
+    async def process_exception(self, handler: RequestHandler, exc: Exception) -> None:
+        handler.clear()
+        handler.set_status(200)
+        handler.finish(f"never mind the {type(exc).__name__}")
+
+    def process_response(self, handler: RequestHandler) -> None:
+        handler.add_header("X-Stamp", str(handler.get_status()))
+
+
+class Unsaved(Base):
+    def get(self) -> None:
+        self.session["a"] = {1}
+        self.write("hello")
+
+
+@pytest.mark.gen_test
+async def test_reply_of_an_exception_hook_to_a_failed_save_gets_its_hooks(
+    app: Application, fetch: Fetch
+) -> None:
+    app.settings["middleware"] = [AnswersForIt()]
+    response = await fetch(Unsaved)
+    assert (response.code, response.body) == (200, b"never mind the SessionValueError")
+    assert response.headers.get_list("X-Stamp") == ["200"]
+
+
+class GivesUpTwice(Base):
+    async def get(self) -> None:
+        asyncio.get_running_loop().call_soon(self.give_up)
+        await asyncio.sleep(0.05)
+
+    def give_up(self) -> None:
+        self.send_error(503)
+        self.send_error(500)
+
+
+@pytest.mark.gen_test
+async def test_second_send_error_of_a_callback_changes_nothing(
+    fetch: Fetch, counting: Counting, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = await fetch(GivesUpTwice)
+    assert (response.code, response.reason) == (503, "Service Unavailable")
+    assert counting.responses == 1
+    assert caplog.text.count("Cannot send error response after finish()") == 1
+
+
+class FailsOnce(Middleware):
+    """A ``def`` hook that fails at the first reply."""
+
+    failed = False
+
+    def process_response(self, handler: RequestHandler) -> None:
+        if not self.failed:
+            self.failed = True
+            raise Unavailable("the store did not answer")
+
+
+class AwaitsFinish(Base):
+    """Is refused before ``prepare``, and has a task await the end of the page."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.settings["ends"].append(self.finish(str(status_code)))
+
+
+@pytest.mark.gen_test
+async def test_finish_outside_the_verb_can_be_awaited_though_a_hook_fails(
+    app: Application, fetch: Fetch
+) -> None:
+    ends: list[Any] = []
+    app.settings.update(xsrf_cookies=True, ends=ends, middleware=[FailsOnce()])
+    response = await fetch(AwaitsFinish, "POST", body="")
+    assert (response.code, response.body) == (503, b"503")
+    assert len(ends) == 2
+    await asyncio.gather(*ends)

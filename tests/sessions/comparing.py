@@ -192,7 +192,9 @@ class Compared(RuleBasedStateMachine):
         """See that each record is as it was, or as the request would have it; go on from there."""
         view, old_jar = self.model.views[number], self.model.jar[visit.browser]
         allowed: dict[str, list[Look]] = {kept.key: [] for kept in self.model.kept}
-        new = [self.unmerged(view)] if view.kept is None or seen.get(view.kept.key) else []
+        may_be_new = view.kept is None or seen.get(view.kept.key)
+        unmerged = [self.unmerged(view)] if may_be_new else []
+        new: list[Look] = []
         for key, look in self.attempts(number, visit, action):
             allowed.get(key, new).append(look)
         for kept in self.model.kept:
@@ -201,7 +203,10 @@ class Compared(RuleBasedStateMachine):
             self.absorb(kept, look)
         for key in self.world.created:
             look = seen.get(key)
-            assert look in [None, *new]
+            assert look in [None, *new, *unmerged]
+            if look not in [None, *new] and view.kept is not None:
+                # What others stored under the old id is here before that is replaced.
+                assert seen.get(view.kept.key) != REPLACED
             kept = Kept({}, view.user, 0, 0, key=key)
             self.model.kept.append(kept)
             self.absorb(kept, look)

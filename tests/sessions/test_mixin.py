@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tornado_ext._lifecycle import LifecycleMixin
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.middleware import MiddlewareMixin
 from tornado_ext.sessions import (
+    Change,
     CookieSent,
     MemoryStore,
     Record,
@@ -285,6 +286,57 @@ async def test_change_after_the_first_byte_is_stored_before_the_last(do: Do, awa
     await do(put(z=0))
     await do(stream)
     assert await shown(do) == {"user": None, "z": 0, "a": 1, "b": 2}
+
+
+class Slow(MemoryStore):
+    """Takes its time to store something, and counts what is stored."""
+
+    stored = 0
+
+    async def save(self, key: str, change: Change) -> Collection[str] | None:
+        await asyncio.sleep(0.02)
+        self.stored += 1
+        return await super().save(key, change)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("pause", [0, 0.01, 0.03])  # seconds: the store takes 0.02
+async def test_changes_between_the_pieces_of_a_reply_are_all_stored(
+    do: Do, app: Application, pause: float
+) -> None:
+    async def stream(handler: Act) -> None:
+        handler.session["list"].append(0)
+        for number in range(1, 4):
+            handler.flush()
+            handler.flush()
+            await asyncio.sleep(pause)
+            handler.session["list"].append(number)
+        handler.finish()
+
+    app.settings["session_store"] = Slow()
+    await do(put(list=[]))
+    await do(stream)
+    assert await shown(do) == {"user": None, "list": [0, 1, 2, 3]}
+
+
+@pytest.mark.gen_test
+async def test_last_byte_waits_until_what_came_after_the_first_is_stored(
+    do: Do, app: Application
+) -> None:
+    store = app.settings["session_store"] = Slow()
+    stored = []
+
+    async def stream(handler: Act) -> None:
+        handler.session["a"] = 1
+        handler.flush()
+        await asyncio.sleep(0.01)
+        handler.session["b"] = 2
+        await handler.finish()
+        stored.append(store.stored)
+
+    await do(put(a=0))
+    await do(stream)
+    assert stored == [2]
 
 
 @pytest.mark.gen_test

@@ -45,7 +45,7 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
     for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
       redis.call('ZINCRBY', key, -past, member)
     end
-  elseif redis.call('HEXISTS', key, 'leased') == 1 then
+  elseif kind == 'hash' and redis.call('HEXISTS', key, 'leased') == 1 then
     redis.call('HINCRBY', key, 'leased', -past)
   end
   if left > 0 then redis.call('PEXPIRE', key, left - past) end
@@ -258,10 +258,10 @@ class SQLiteWorld(World):
 
 
 class RedisWorld(World):
-    faults = (REFUSE, MUTE, FREEZE, CUT)
-
     def __init__(self, servers: list[RedisServer]) -> None:
         self.servers = servers
+        if len(servers) == 1:  # a ring holds when one of its nodes fails, and not when all do
+            self.faults = (REFUSE, MUTE, FREEZE, CUT)
         self.admins = [redis.Redis.from_url(server.url) for server in servers]
         for admin in self.admins:
             admin.flushall()

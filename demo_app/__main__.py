@@ -30,7 +30,13 @@ def main() -> None:
     config = parse()
     enable_pretty_logging()
     try:
-        serve(partial(start, config), config.port, address=config.address)
+        serve(
+            partial(start, config),
+            config.port,
+            address=config.address,
+            processes=config.processes,
+            xheaders=bool(config.trusted_proxies),
+        )
     except TornadoExtError as exc:
         sys.exit(f"demo_app: {exc}")
     except KeyboardInterrupt:  # before it served, or a second one, which ends it at once
@@ -54,6 +60,15 @@ def parse() -> Config:
     )
     parser.add_argument("--database", default=Config.database, help="sqlite or a mysql:// URL")
     parser.add_argument("--rooms", default=Config.rooms, help="local or a redis:// URL")
+    parser.add_argument("--processes", type=int, default=1, help="that share the port (1)")
+    parser.add_argument(
+        "--trusted-proxies",
+        nargs="+",
+        default=(),
+        metavar="NETWORK",
+        help="such as 10.0.0.0/8, whose X-Forwarded-* headers are believed; nobody else can reach"
+        " the port then",
+    )
     return Config(**vars(parser.parse_args()))
 
 

@@ -2,25 +2,30 @@
 
 from pathlib import Path
 
+from tornado import locale
 from tornado.web import Application, url
 
 from demo_app.config import Config, naming
-from demo_app.handlers.accounts import LoginHandler, LogoutHandler, RegisterHandler
-from demo_app.handlers.base import NotFound, hue
+from demo_app.handlers.account import AccountHandler, EndSessionHandler, LogoutHandler
+from demo_app.handlers.base import LanguageHandler, NotFound, hue
 from demo_app.handlers.chat import ChatSocket
-from demo_app.handlers.rooms import RoomHandler, RoomsHandler
+from demo_app.handlers.door import LoginHandler, RegisterHandler
+from demo_app.handlers.rooms import MembershipHandler, RoomHandler, RoomsHandler
+from demo_app.limits import PasswordLimits
 from demo_app.passwords import Passwords
+from demo_app.text import linked
 from tornado_ext.forms import ui
-from tornado_ext.middleware import RequestId, SecurityHeaders, StaticHandler
+from tornado_ext.middleware import RequestId, SecurityHeaders, StaticHandler, csp_nonce
+from tornado_ext.serving import HealthHandler, ReadyHandler
 
 HERE = Path(__file__).parent
 
-# A page loads from this site alone, and runs nothing that a person has typed.
+# A page loads from this site alone, and runs nothing but what it names with its own nonce.
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
+        "script-src {nonce}",
+        "style-src {nonce}",
         "img-src 'self' data:",
         "connect-src 'self'",  # and WebSockets of this host and port, by CSP level 3
         "form-action 'self'",
@@ -28,6 +33,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
     ]
 )
+UI_METHODS = {"hue": hue, "csp_nonce": csp_nonce, "linked": lambda _, text: linked(text)}
+MESSAGES_PER_SECOND, MESSAGE_BURST = 10, 100  # frames of a browser
 
 
 def make_app(config: Config) -> Application:
@@ -35,23 +42,33 @@ def make_app(config: Config) -> Application:
 
     Raises `ConfigurationError` for a setting that can't be right.
     """
+    locale.load_translations(str(HERE / "locale"))
     return Application(
         [
             url("/", RoomsHandler, name="rooms"),
             url("/rooms/([^/]+)", RoomHandler, name="room"),
             url("/rooms/([^/]+)/socket", ChatSocket),
+            url("/rooms/([^/]+)/(join|leave)", MembershipHandler, name="membership"),
             url("/register", RegisterHandler, name="register"),
             url("/login", LoginHandler, name="login"),
             url("/logout", LogoutHandler, name="logout"),
+            url("/account", AccountHandler, name="account"),
+            url("/account/sessions/([0-9a-f]{64})/end", EndSessionHandler, name="end_session"),
+            url("/language/([A-Za-z_]+)", LanguageHandler, name="language"),
+            url("/healthz", HealthHandler),
+            url("/readyz", ReadyHandler),
         ],
         middleware=[
             RequestId(),
             SecurityHeaders(content_security_policy=CONTENT_SECURITY_POLICY),
+            PasswordLimits(config.redis_of_rooms, config.trusted_proxies),
         ],
         default_handler_class=NotFound,
         static_handler_class=StaticHandler,
         session_store=config.make_session_store(),
         room_bus=config.make_room_bus(),
+        room_message_rate=MESSAGES_PER_SECOND,
+        room_message_burst=MESSAGE_BURST,
         storage=config.make_storage(),
         passwords=Passwords(),
         login_url="/login",
@@ -60,7 +77,7 @@ def make_app(config: Config) -> Application:
         template_path=str(HERE / "templates"),
         static_path=str(HERE / "static"),
         ui_modules=ui,
-        ui_methods={"hue": hue},
+        ui_methods=UI_METHODS,
         websocket_max_message_size=64 * 1024,  # bytes; above it the connection ends
         websocket_ping_interval=20,  # seconds; above the next line by Tornado's rule
         websocket_ping_timeout=10,  # seconds

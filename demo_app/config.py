@@ -29,6 +29,8 @@ class Config:
     sessions: Sequence[str] = ("sqlite",)
     database: str = "sqlite"
     rooms: str = "local"
+    processes: int = 1
+    trusted_proxies: Sequence[str] = ()
 
     def make_session_store(self) -> SessionStore:
         """Return the store: SQLite, one Redis, or several of which each has a name."""
@@ -49,7 +51,12 @@ class Config:
     def make_room_bus(self) -> LocalBus:
         """Return what carries rooms: this process alone, or Redis between several."""
         with naming("--rooms"):
-            return LocalBus() if self.rooms == "local" else RedisBus(self.rooms)
+            return RedisBus(self.redis_of_rooms) if self.redis_of_rooms else LocalBus()
+
+    @property
+    def redis_of_rooms(self) -> str | None:
+        """Return the URL of the Redis that carries rooms, if there is one."""
+        return None if self.rooms == "local" else self.rooms
 
     def file(self, name: str) -> Path:
         """Return the path of a file below ``data``, which nobody else may read."""

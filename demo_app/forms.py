@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from demo_app.storage import tidy
+from demo_app.text import can_be_seen, is_blank
 from tornado_ext.forms import (
     Form,
     IntegerField,
@@ -16,12 +17,7 @@ from tornado_ext.forms import (
 NAME_LENGTH = 32  # characters, of a person or a room
 MESSAGE_LENGTH = 1000  # characters
 
-# What Python calls printable and shows nothing: Unicode's Default_Ignorable_Code_Point, whose other
-# members are control and format characters, and the empty Braille pattern.
-UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
-    "\U000e0000-\U000e0fff]"
-)
+KEY = r"[A-Za-z0-9-]{1,40}"  # a UUID, say
 
 
 class RegisterForm(Form):
@@ -49,12 +45,6 @@ class RegisterForm(Form):
         if not 0 < len(name) <= NAME_LENGTH:
             raise ValidationError(f"Use 1 to {NAME_LENGTH} characters.")
         return name
-
-
-def can_be_seen(name: str) -> bool:
-    """Tell whether each character of ``name`` shows, and the first one by itself."""
-    combining = unicodedata.category(name[:1] or "x").startswith("M")
-    return name.isprintable() and not UNSEEN.search(name) and not combining
 
 
 class LoginForm(Form):
@@ -85,13 +75,49 @@ class RoomForm(Form):
         return name
 
 
-class MessageForm(Form):
-    """What a frame of the chat carries."""
+class PasswordForm(Form):
+    """A new password, by who knows the old one."""
 
+    old = PasswordField(
+        max_length=128,
+        label="Password now",
+        attrs={"autocomplete": "current-password"},
+    )
+    password = PasswordField(
+        min_length=10,
+        max_length=128,
+        label="New password",
+        help_text="10 characters or more.",
+        attrs={"autocomplete": "new-password"},
+    )
+
+
+class SayForm(Form):
+    """What somebody says, under a key that his browser made."""
+
+    key = StringField(pattern=KEY)
     text = TextField(max_length=MESSAGE_LENGTH, messages={"required": "The message is empty."})
 
+    def clean_text(self, value: str) -> str:
+        """Refuse what shows nothing."""
+        if is_blank(value):
+            raise ValidationError(code="required")
+        return value
 
-class ResumeForm(Form):
-    """What a socket has seen already: the id of the last message on the page."""
 
-    after = IntegerField(min_value=0, required=False)
+class SyncForm(Form):
+    """The last message that a browser has; without it, the newest ones are meant."""
+
+    after = IntegerField(min_value=0, max_value=2**53, required=False)
+
+
+class ReadForm(Form):
+    """The last message that was read."""
+
+    id = IntegerField(min_value=0, max_value=2**53)
+
+
+class PageForm(Form):
+    """Which messages a page shows: those before this one."""
+
+    before = IntegerField(min_value=1, max_value=2**53, required=False)

@@ -1,57 +1,91 @@
 "use strict";
 
-// One socket per page. The server sends {type: "message", id, html}, {type: "people", names} and
-// {type: "error", text}. The html was rendered, and escaped, by the template that made this page.
+// One socket per page; demo_app/handlers/chat.py tells what it carries. The ids of a room are 1, 2,
+// 3 ... without a gap: whatever is missing is asked for, so nothing is lost, doubled or out of order.
+// What is sent waits, under a key of its own, until the room shows it: it is stored once, however
+// often it had to be sent. HTML comes from the template that made this page, and is escaped.
 
-const talk = document.getElementById("talk");
+const talk = document.getElementById("main");
+const scroller = document.getElementById("scroller");
 const log = document.getElementById("log");
 const people = document.getElementById("people");
 const state = document.getElementById("state");
+const typing = document.getElementById("typing");
 const problem = document.getElementById("problem");
 const composer = document.getElementById("composer");
 const text = document.getElementById("text");
+const waiting = document.getElementById("pending");
 
+const room = talk.dataset.room;
+const user = talk.dataset.user;
+const words = JSON.parse(talk.dataset.words);
 const FIRST_DELAY = 500; // milliseconds before the first try to connect again
 const LAST_DELAY = 15000;
-const LOGGED_OUT = 4401; // close code: there is no session any more
+const ANSWER = 8000; // within which the server answers, or the connection is given up
+const HEARTBEAT = 15000; // between questions whether anything is missing
+const AGAIN = 2000; // before a message that could not be stored is sent again
+const TYPING = 3000; // for which one message about typing counts
 const SAME_BREATH = 300; // seconds within which messages of one person stand together
+const LOGGED_OUT = 4401; // close code
 
 let socket = null;
 let delay = FIRST_DELAY;
-const unseen = []; // texts that were sent and have not come back yet
-let returned = []; // those that were put back into the box
+let retry = 0; // timer of the next try
+let overdue = 0; // timer of the answer to what was asked last
+let ready = false; // all that was said is here
+let lastId = log.lastElementChild ? Number(log.lastElementChild.dataset.id) : 0;
+let typed = 0; // when the server was told last
+const store = `pending ${user} ${room}`;
+const pending = JSON.parse(sessionStorage.getItem(store) || "[]"); // {key, text}, oldest first
+let underWay = null; // the key of the one that was sent
 
-function showState(name, words) {
-  state.dataset.state = name;
-  state.textContent = words;
-}
-
-function showProblem(words) {
-  problem.textContent = words;
-  problem.hidden = !words;
-}
+// The connection.
 
 function connect() {
-  const url = new URL(location.pathname + "/socket", location.href);
+  clearTimeout(retry);
+  const url = new URL(`${location.pathname}/socket`, location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  url.searchParams.set("after", lastId());
-  socket = new WebSocket(url);
+  url.searchParams.set("after", lastId);
+  const opening = new WebSocket(url);
+  socket = opening;
   let opened = false;
-  socket.onopen = () => {
-    opened = true;
-    delay = FIRST_DELAY;
-    showState("connected", "Connected");
+  expect();
+  opening.onopen = () => { opened = true; };
+  opening.onmessage = (event) => { if (socket === opening) receive(JSON.parse(event.data)); };
+  opening.onclose = (event) => {
+    if (socket !== opening) return;
+    if (!opened || event.code === LOGGED_OUT) leaveIfLoggedOut();
+    lose();
   };
-  socket.onmessage = (event) => receive(JSON.parse(event.data));
-  socket.onclose = (event) => {
-    if (event.code === LOGGED_OUT) return location.reload();
-    showState("connecting", "Reconnecting");
-    if (!opened) leaveIfLoggedOut();
-    if (unseen.length) showProblem("The connection was lost. What may not have been sent is below.");
-    giveBack(...unseen.splice(0));
-    setTimeout(connect, delay * (0.5 + Math.random() / 2));
-    delay = Math.min(delay * 2, LAST_DELAY);
-  };
+}
+
+// A cut network closes nothing, and close() would wait for it: the socket is left to itself.
+function lose() {
+  const lost = socket;
+  socket = underWay = null;
+  ready = false;
+  clearTimeout(overdue);
+  if (lost) lost.close();
+  show(navigator.onLine ? "Reconnecting" : "Offline");
+  clearTimeout(retry);
+  retry = setTimeout(connect, delay * (0.5 + Math.random() / 2));
+  delay = Math.min(delay * 2, LAST_DELAY);
+}
+
+function expect() {
+  clearTimeout(overdue);
+  overdue = setTimeout(lose, ANSWER);
+}
+
+function send(frame) {
+  if (!socket || socket.readyState !== WebSocket.OPEN) return false;
+  socket.send(JSON.stringify(frame));
+  return true;
+}
+
+function sync() {
+  ready = false;
+  if (send({ type: "sync", after: lastId })) expect();
 }
 
 // A browser does not tell why a socket was refused, so ask for the page: it leads to the door.
@@ -64,25 +98,78 @@ async function leaveIfLoggedOut() {
   }
 }
 
-function receive(frame) {
-  if (frame.type === "message") addMessage(frame);
-  else if (frame.type === "people") people.replaceChildren(...frame.names.map(person));
-  else if (frame.type === "error") fail(frame.text);
+function show(name) {
+  state.hidden = false;
+  state.dataset.state = name.toLowerCase();
+  state.textContent = words[name];
 }
 
-function addMessage({ id, html }) {
-  if (document.getElementById("m" + id)) return;
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+// What comes.
+
+const receivers = {
+  message: hear,
+  ready() {
+    clearTimeout(overdue);
+    ready = true;
+    delay = FIRST_DELAY;
+    show("Connected");
+    sendNext();
+  },
+  people({ names }) {
+    people.replaceChildren(...names.map(person));
+  },
+  typing(frame) {
+    if (frame.room !== room) return;
+    typing.textContent = words["%s is typing"].replace("%s", () => frame.name);
+    clearTimeout(typing.timer);
+    typing.timer = setTimeout(() => { typing.textContent = ""; }, TYPING);
+  },
+  later({ key, text: why }) {
+    showProblem(why);
+    if (key && key === underWay) setTimeout(sendAgain, AGAIN);
+  },
+  refused({ key, text: why }) {
+    showProblem(why);
+    const index = pending.findIndex((each) => each.key === key);
+    if (index < 0) return;
+    const [{ text: refused }] = pending.splice(index, 1);
+    text.value = [refused, text.value].filter(Boolean).join("\n");
+    underWay = null;
+    keep();
+    sendNext();
+  },
+};
+
+function receive(frame) {
+  if (frame.type in receivers) receivers[frame.type](frame);
+}
+
+function hear({ room: where, id, author, key, html }) {
+  if (where !== room) {
+    if (String(author) !== user) countUnread(where);
+    return;
+  }
+  if (id > lastId + 1) {
+    if (ready) sync();
+  } else if (id > lastId) {
+    lastId = id;
+    add(html);
+  }
+  // One's own, perhaps of another window; or one that had arrived before and was sent again.
+  if (String(author) === user && id <= lastId) settle(key);
+}
+
+function add(html) {
   const template = document.createElement("template");
   template.innerHTML = html.trim();
   const message = template.content.firstElementChild;
-  let before = log.lastElementChild;
-  while (before && Number(before.dataset.id) > id) before = before.previousElementSibling;
-  log.insertBefore(message, before ? before.nextSibling : log.firstChild);
+  const mine = message.dataset.author === user;
+  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  log.append(message);
   dress(message);
-  if (message.nextElementSibling) dress(message.nextElementSibling);
-  if (message.classList.contains("mine")) settle(message.querySelector(".text").textContent);
-  if (atEnd || message.classList.contains("mine")) log.scrollTop = log.scrollHeight;
+  if (!mine) typing.textContent = "";
+  if (atEnd || mine) scroller.scrollTop = scroller.scrollHeight;
+  tellRead();
 }
 
 // What depends on the reader: whose message it is, his time zone, the message above it.
@@ -91,7 +178,7 @@ function dress(message) {
   const sent = new Date(time.dateTime);
   time.textContent = sent.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   time.title = sent.toLocaleString();
-  message.classList.toggle("mine", message.dataset.author === talk.dataset.user);
+  message.classList.toggle("mine", message.dataset.author === user);
   const above = message.previousElementSibling;
   const gap = above ? sent - new Date(above.querySelector("time").dateTime) : Infinity;
   const follows = gap < SAME_BREATH * 1000 && above.dataset.author === message.dataset.author;
@@ -99,58 +186,116 @@ function dress(message) {
 }
 
 function person(name) {
-  const avatar = document.createElement("span");
+  const avatar = element("span", Array.from(name)[0]);
   avatar.className = "avatar hue-" + (new TextEncoder().encode(name).reduce((a, b) => a + b) % 6);
   avatar.ariaHidden = "true";
-  avatar.textContent = Array.from(name)[0];
-  const label = document.createElement("span");
+  const label = element("bdi", name);
   label.className = "name";
-  label.textContent = name;
-  const item = document.createElement("li");
+  const item = element("li");
   item.append(avatar, label);
   return item;
 }
 
-function fail(words) {
-  showProblem(words);
-  giveBack(...unseen.splice(0, 1)); // replies come in the order of what was sent
+function element(tag, words = "") {
+  const made = document.createElement(tag);
+  made.textContent = words;
+  return made;
 }
 
-function giveBack(...texts) {
-  if (!texts.length) return;
-  returned.push(...texts);
-  text.value = [text.value, ...texts].filter(Boolean).join("\n");
+function countUnread(where) {
+  const item = document.querySelector(`[data-room="${CSS.escape(where)}"] .unread`);
+  if (!item) return;
+  const count = item.querySelector(".count");
+  count.textContent = Number(count.textContent) + 1;
+  item.hidden = false;
 }
 
-// A message of one's own is in the room: it need not be sent again.
-function settle(words) {
-  const list = unseen.includes(words) ? unseen : returned;
-  const at = list.indexOf(words);
-  if (at < 0) return;
-  const untouched = text.value === returned.join("\n");
-  list.splice(at, 1);
-  if (list === unseen || !untouched) return;
-  text.value = returned.join("\n");
-  if (!text.value) showProblem("");
+function tellRead() {
+  clearTimeout(log.timer);
+  if (document.visibilityState !== "visible") return;
+  log.timer = setTimeout(() => send({ type: "read", id: lastId }), 1000);
 }
 
-function lastId() {
-  return log.lastElementChild ? log.lastElementChild.dataset.id : "0";
+// What goes: one at a time, so that the order stays.
+
+function say(words) {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const key = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  pending.push({ key, text: words });
+  keep();
+  sendNext();
+}
+
+function sendNext() {
+  if (!ready || underWay || !pending.length) return;
+  if (!send({ type: "say", ...pending[0] })) return;
+  underWay = pending[0].key;
+  expect();
+}
+
+function sendAgain() {
+  underWay = null;
+  sendNext();
+}
+
+function settle(key) {
+  const index = pending.findIndex((each) => each.key === key);
+  if (index < 0) return;
+  pending.splice(index, 1);
+  if (key === underWay) {
+    clearTimeout(overdue);
+    underWay = null;
+  }
+  showProblem("");
+  keep();
+  sendNext();
+}
+
+// Also over a reload, or the way to the door and back.
+function keep() {
+  sessionStorage.setItem(store, JSON.stringify(pending));
+  waiting.replaceChildren(...pending.map((each) => element("li", each.text)));
+  scroller.scrollTop = scroller.scrollHeight;
+}
+
+function showProblem(words) {
+  problem.textContent = words;
+  problem.hidden = !words;
+}
+
+// What was said long ago.
+
+async function showOlder(link) {
+  if (link.ariaBusy === "true") return;
+  link.ariaBusy = "true";
+  try {
+    const response = await fetch(link.href);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const before = scroller.scrollHeight;
+    const top = scroller.scrollTop;
+    const first = log.firstElementChild;
+    log.setAttribute("aria-live", "off"); // it is no news
+    log.prepend(...page.querySelectorAll("#log > .message"));
+    for (const message of log.children) dress(message);
+    if (first) scroller.scrollTop = top + scroller.scrollHeight - before;
+    setTimeout(() => log.setAttribute("aria-live", "polite"), 500);
+    const further = page.getElementById("older");
+    if (further) link.href = further.href;
+    else link.remove();
+  } catch {
+    // The server is away; the link is still there.
+  } finally {
+    link.ariaBusy = "false";
+  }
 }
 
 composer.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!text.value.trim()) return;
-  if (!socket || socket.readyState !== WebSocket.OPEN) {
-    showProblem("There is no connection. Your message is still here: send it once it is back.");
-    return;
-  }
   showProblem("");
-  const words = text.value.trim();
-  unseen.push(words);
-  returned = [];
-  socket.send(JSON.stringify({ text: words }));
+  say(text.value.trim());
   text.value = "";
+  typed = 0;
 });
 
 text.addEventListener("keydown", (event) => {
@@ -160,6 +305,30 @@ text.addEventListener("keydown", (event) => {
   }
 });
 
+text.addEventListener("input", () => {
+  if (Date.now() - typed < TYPING - 500 || !text.value) return;
+  if (send({ type: "typing" })) typed = Date.now();
+});
+
+const older = document.getElementById("older");
+if (older) {
+  older.addEventListener("click", (event) => {
+    event.preventDefault();
+    showOlder(older);
+  });
+  scroller.addEventListener("scroll", () => {
+    if (scroller.scrollTop < 40 && older.isConnected) showOlder(older);
+  });
+}
+
+document.addEventListener("visibilitychange", tellRead);
+addEventListener("online", () => { if (!socket) connect(); });
+addEventListener("offline", () => { if (socket) lose(); });
+setInterval(() => { if (ready && !underWay) sync(); }, HEARTBEAT);
+
 for (const message of log.children) dress(message);
-log.scrollTop = log.scrollHeight;
+composer.hidden = false;
+document.getElementById("people-box").hidden = false;
+show("Connecting");
+keep();
 connect();

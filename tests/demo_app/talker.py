@@ -1,6 +1,7 @@
 """One end of a chat, without a browser."""
 
 import json
+import secrets
 from typing import Any
 
 from html5lib import parseFragment
@@ -14,8 +15,12 @@ class Talker:
         self.socket = socket
         self.closed = False
 
-    async def say(self, text: object) -> None:
-        await self.send(json.dumps({"text": text}))
+    async def say(self, text: object, key: object = None) -> None:
+        key = key or secrets.token_hex(8)
+        await self.send(json.dumps({"type": "say", "key": key, "text": text}))
+
+    async def ask(self, kind: str, **content: object) -> None:
+        await self.send(json.dumps({"type": kind, **content}))
 
     async def send(self, frame: str | bytes) -> None:
         await self.socket.write_message(frame, binary=isinstance(frame, bytes))
@@ -31,7 +36,11 @@ class Talker:
     async def hears(self) -> str:
         """Return the text of the next message."""
         frame = await self.next("message")
-        return text_of(frame["html"], ".//p[@class='text']")[0]
+        return "".join(text_of(frame["html"], ".//p[@class='text']"))
+
+    async def is_asked_to_wait(self) -> None:
+        """Return when a frame may be sent again later."""
+        await self.next("later")
 
     async def sees(self) -> list[str]:
         """Return the names in the next list of people."""
@@ -40,7 +49,7 @@ class Talker:
 
     async def is_told(self) -> str:
         """Return the next complaint."""
-        text: str = (await self.next("error"))["text"]
+        text: str = (await self.next("refused"))["text"]
         return text
 
     async def is_closed(self) -> int | None:
@@ -57,4 +66,4 @@ class Talker:
 
 def text_of(html: str, path: str) -> list[str]:
     fragment = parseFragment(html, namespaceHTMLElements=False)
-    return [element.text or "" for element in fragment.findall(path)]
+    return ["".join(element.itertext()) for element in fragment.findall(path)]

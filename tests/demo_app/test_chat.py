@@ -4,7 +4,8 @@ import json
 import sqlite3
 
 import pytest
-from tornado.httpclient import HTTPClientError
+from html5lib import parseFragment
+from tornado.httpclient import HTTPClientError, HTTPResponse
 from tornado.web import Application
 
 from demo_app.config import Config
@@ -45,9 +46,9 @@ async def test_message_reaches_everybody_in_the_room(person: Visit, enter: Enter
 
 @pytest.mark.gen_test
 async def test_message_stays_in_its_room(person: Visit, enter: Enter) -> None:
-    client = await person("ann")
+    client = await person("ben")
     await client.post("/", {"room": "other"})
-    lobby, other = await enter(client), await enter(client, "/rooms/other/socket")
+    lobby, other = await enter(await person("ann")), await enter(client, "/rooms/other/socket")
     await other.say("elsewhere")
     await other.hears()
     await lobby.say("here")
@@ -70,7 +71,7 @@ async def test_markup_is_text(person: Visit, enter: Enter) -> None:
     await eve.say("<script>alert(1)</script>")
     frame = await eve.next("message")
     assert text_of(frame["html"], ".//p[@class='text']") == ["<script>alert(1)</script>"]
-    assert text_of(frame["html"], ".//span[@class='author']") == ["<b>eve</b>"]
+    assert text_of(frame["html"], ".//bdi[@class='author']") == ["<b>eve</b>"]
     assert text_of(frame["html"], ".//script") == []
 
 
@@ -100,8 +101,8 @@ async def test_who_comes_back_gets_what_he_missed(
     app: Application, person: Visit, enter: Enter
 ) -> None:
     client = await person("ann")
-    first = await app.settings["storage"].add_message("lobby", 1, "ann", "seen")
-    await app.settings["storage"].add_message("lobby", 1, "ann", "missed")
+    first = await app.settings["storage"].add_message("lobby", 1, "ann", "seen", "1")
+    await app.settings["storage"].add_message("lobby", 1, "ann", "missed", "2")
     ann = await enter(client, f"{SOCKET}?after={first.id}")
     assert await ann.hears() == "missed"
     await ann.say("new")
@@ -115,7 +116,7 @@ async def test_who_was_away_for_long_misses_nothing(
     client = await person("ann")
     missed = [str(number) for number in range(101)]
     for text in missed:
-        await app.settings["storage"].add_message("lobby", 1, "ann", text)
+        await app.settings["storage"].add_message("lobby", 1, "ann", text, text)
     ann = await enter(client, f"{SOCKET}?after=0")
     assert [await ann.hears() for _ in missed] == missed
 
@@ -128,31 +129,41 @@ async def test_senseless_last_id_is_taken_for_none(person: Visit, enter: Enter, 
     assert await ann.hears() == "hello"
 
 
-LONG = json.dumps({"text": "x" * 4096})
+def say(**content: object) -> str:
+    return json.dumps({"type": "say", "key": "1", **content})
+
+
+NO_OBJECT = "The request is not a JSON object."
 
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("frame", "complaint"),
     [
-        ("no json", "The request is not a JSON object."),
-        ("", "The request is not a JSON object."),
-        ("[" * 4000, "The request is not a JSON object."),
-        ('"text"', "The request is not a JSON object."),
-        ("[1]", "The request is not a JSON object."),
-        ("null", "The request is not a JSON object."),
-        ('{"text": NaN}', "The request is not a JSON object."),
-        ("{}", "The message is empty."),
-        ('{"text": null}', "The message is empty."),
-        ('{"text": ""}', "The message is empty."),
-        ('{"text": " \\n\\t "}', "The message is empty."),
-        ('{"text": 7}', "Enter a valid value."),
-        ('{"text": ["x"]}', "Enter a valid value."),
-        ('{"text": {"x": "y"}}', "Enter a valid value."),
-        ('{"text": "\\u0000"}', "Control characters are not allowed."),
-        ('{"text": "\\ud800"}', "Control characters are not allowed."),
-        (json.dumps({"text": "x" * 1001}), "Use 1000 or fewer characters."),
-        (LONG, "The message is longer than 4096 bytes."),
+        *((frame, NO_OBJECT) for frame in ("no json", "", "[" * 4000, '"text"', "[1]", "null")),
+        ('{"type": NaN}', "A frame of this type is not known."),
+        ("{}", "A frame of this type is not known."),
+        ('{"type": ["say"]}', "A frame of this type is not known."),
+        (say(), "The message is empty."),
+        (say(text=None), "The message is empty."),
+        (say(text=""), "The message is empty."),
+        (say(text=" \n\t "), "The message is empty."),
+        (say(text="\u200b\u2060\u3164\ufe0f"), "The message is empty."),
+        (say(text=7), "Enter a valid value."),
+        (say(text=["x"]), "Enter a valid value."),
+        (say(text={"x": "y"}), "Enter a valid value."),
+        (say(text="\0"), "Control characters are not allowed."),
+        (say(text="\ud800"), "Control characters are not allowed."),
+        (say(text="x" * 1001), "Use 1000 or fewer characters."),
+        (say(text="e" + "\u0301" * 10_000), "The message is too long."),
+        (say(text="x" * 4096), "The message is too long."),
+        (say(text="x", key=""), "This field is required."),
+        (say(text="x", key="a b"), "This does not have the expected format."),
+        (say(text="x", key="x" * 41), "This does not have the expected format."),
+        ('{"type": "sync", "after": -1}', "Enter 0 or more."),
+        ('{"type": "sync", "after": "x"}', "Enter a whole number."),
+        ('{"type": "read", "id": 1e99}', "Enter a whole number."),
+        ('{"type": "read"}', "This field is required."),
         (b'{"text": "bytes"}', "Send text, not bytes."),
     ],
 )
@@ -164,6 +175,81 @@ async def test_bad_frame_gets_a_complaint_and_the_connection_lives(
     assert await ann.is_told() == complaint
     await ann.say("still here")
     assert await ann.hears() == "still here"
+
+
+@pytest.mark.gen_test
+async def test_what_is_sent_again_is_shown_once_in_the_database(
+    app: Application, person: Visit, enter: Enter
+) -> None:
+    ann = await enter(await person("ann"))
+    for _ in range(3):
+        await ann.say("once", "key")
+    frames = [await ann.next("message") for _ in range(3)]
+    assert [(frame["id"], frame["key"]) for frame in frames] == [(1, "key")] * 3
+    assert len(await app.settings["storage"].messages("lobby")) == 1
+
+
+@pytest.mark.gen_test
+async def test_what_follows_a_message_is_sent_on_request(person: Visit, enter: Enter) -> None:
+    ann = await enter(await person("ann"))
+    await ann.next("ready")
+    for number in range(3):
+        await ann.say(f"{number}")
+        await ann.hears()
+    await ann.ask("sync", after=1)
+    assert [await ann.hears(), await ann.hears()] == ["1", "2"]
+    await ann.next("ready")
+
+
+@pytest.mark.gen_test
+async def test_others_are_told_who_types(person: Visit, enter: Enter) -> None:
+    ann, ben = await enter(await person("ann")), await enter(await person("ben"))
+    await ben.next("ready")
+    await ann.ask("typing")
+    await ann.say("end")
+    assert (await ben.next("typing"))["name"] == "ann"
+    while (frame := json.loads(str(await ann.read())))["type"] != "message":
+        assert frame["type"] != "typing"
+
+
+@pytest.mark.gen_test
+async def test_messages_of_ones_other_rooms_are_brought_too(person: Visit, enter: Enter) -> None:
+    client = await person("ann")
+    await client.post("/", {"room": "other"})
+    lobby, other = await enter(client), await enter(await person("ben"), "/rooms/other/socket")
+    await lobby.next("ready")
+    await other.say("elsewhere")
+    assert (await lobby.next("message"))["room"] == "other"
+
+
+@pytest.mark.gen_test
+async def test_what_was_read_is_unread_no_more(person: Visit, enter: Enter) -> None:
+    client = await person("ann")
+    ann, ben = await enter(client), await enter(await person("ben"))
+    await ann.next("ready")
+    for text in ("one", "two", "three"):
+        await ben.say(text)
+        await ann.hears()
+    assert unread(await client.get("/")) == "3"
+    await ann.ask("read", id=2)
+    await ann.ask("sync", after=3)
+    await ann.next("ready")
+    assert unread(await client.get("/")) == "1"
+
+
+def unread(page: HTTPResponse) -> str:
+    return text_of(page.body.decode(), ".//span[@class='count']")[0]
+
+
+@pytest.mark.gen_test
+async def test_links_can_be_followed_and_nothing_else(person: Visit, enter: Enter) -> None:
+    ann = await enter(await person("ann"))
+    await ann.say("see https://example.com/?a=1&b=<b>, or javascript:alert(1)")
+    html = (await ann.next("message"))["html"]
+    (link,) = parseFragment(html, namespaceHTMLElements=False).findall(".//a")
+    assert link.attrib["href"] == link.text == "https://example.com/?a=1&b="
+    assert link.attrib["rel"] == "noopener noreferrer nofollow ugc"
+    assert text_of(html, ".//b") == []
 
 
 @pytest.mark.gen_test
@@ -182,27 +268,35 @@ async def test_several_lines_stay_several(person: Visit, enter: Enter) -> None:
 
 
 @pytest.mark.gen_test
-async def test_logging_out_ends_what_an_open_socket_may_say(
-    app: Application, person: Visit, enter: Enter
-) -> None:
+async def test_logging_out_closes_the_open_socket(person: Visit, enter: Enter) -> None:
     client = await person("ann")
     ann = await enter(client)
     await client.post("/logout")
+    assert await ann.is_closed() == 4401
+
+
+@pytest.mark.gen_test
+async def test_revoked_session_can_say_no_more_though_nobody_told_its_socket(
+    app: Application, person: Visit, enter: Enter
+) -> None:
+    ann = await enter(await person("ann"))
+    await ann.next("ready")
+    await app.settings["session_store"].revoke_user(1)
     await ann.say("ghost")
     assert await ann.is_closed() == 4401
     assert await app.settings["storage"].messages("lobby") == []
 
 
 @pytest.mark.gen_test
-async def test_locked_database_is_a_complaint_until_it_is_free(
+async def test_locked_database_asks_to_wait_until_it_is_free(
     config: Config, person: Visit, enter: Enter
 ) -> None:
     ann = await enter(await person("ann"))
     other = sqlite3.connect(config.data / "chat.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    await ann.say("lost")
-    assert "not stored" in await ann.is_told()
+    await ann.say("kept", "key")
+    await ann.is_asked_to_wait()
     other.execute("COMMIT")
     other.close()
-    await ann.say("kept")
+    await ann.say("kept", "key")
     assert await ann.hears() == "kept"

@@ -35,7 +35,7 @@ async def test_restart_keeps_people_logged_in_and_messages_there() -> None:
         client = Client(Application(xsrf_cookies=True), program.prints(ADDRESS)[0][0])
         await client.post("/register", ANN)
         socket = await client.websocket("/rooms/lobby/socket")
-        await socket.write_message('{"text": "remember this"}')
+        await socket.write_message('{"type": "say", "key": "1", "text": "remember this"}')
         while "remember this" not in str(await socket.read_message()):
             pass
         socket.close()

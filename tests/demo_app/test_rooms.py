@@ -1,15 +1,21 @@
 """The list of rooms, a room's page, and what every answer has in common."""
 
+import csv
+import re
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from html5lib import parse
 from tornado.web import Application
 
+import demo_app
+from demo_app.handlers.base import ADVICE, OTHERWISE
 from tests.demo_app.conftest import Visit
 from tornado_ext.testing import Client
 
 SCRIPT = "<script>alert(1)</script>"
+SHOWN = r'(?:translate\(|BadFrame\(|label=|help_text=|lead = |title = )"([A-Z].*?)"'
 
 
 @pytest.mark.gen_test
@@ -51,7 +57,9 @@ async def test_nothing_there_is_a_page_too(person: Visit, path: str) -> None:
 async def test_last_fifty_messages_are_on_the_page(app: Application, person: Visit) -> None:
     ann = await person("ann")
     for number in range(52):
-        await app.settings["storage"].add_message("lobby", 1, "ann", f"message {number}.")
+        await app.settings["storage"].add_message(
+            "lobby", 1, "ann", f"message {number}.", str(number)
+        )
     page = parse((await ann.get("/rooms/lobby")).body, namespaceHTMLElements=False)
     texts = [item.text for item in page.findall(".//ol/li/p[@class='text']")]
     assert texts == [f"message {number}." for number in range(2, 52)]
@@ -61,12 +69,12 @@ async def test_last_fifty_messages_are_on_the_page(app: Application, person: Vis
 async def test_what_a_person_typed_is_text(app: Application, person: Visit) -> None:
     name = "<script>x</script>"
     eve = await person(name)
-    await app.settings["storage"].add_message("lobby", 1, name, SCRIPT)
+    await app.settings["storage"].add_message("lobby", 1, name, SCRIPT, "1")
     page = parse((await eve.get("/rooms/lobby")).body, namespaceHTMLElements=False)
     (script,) = page.findall(".//script")
     assert script.get("src", "").startswith("/static/chat.js")
     assert page.findtext(".//ol/li/p[@class='text']") == SCRIPT
-    assert page.findtext(".//ol/li//span[@class='author']") == name
+    assert page.findtext(".//ol/li//bdi[@class='author']") == name
 
 
 @pytest.mark.gen_test
@@ -75,7 +83,8 @@ async def test_every_answer_has_the_security_headers(visitor: Client, path: str)
     headers = (await visitor.get(path)).headers
     policy = headers["Content-Security-Policy"].split("; ")
     assert "default-src 'none'" in policy
-    assert "script-src 'self'" in policy
+    (scripts,) = [rule for rule in policy if rule.startswith("script-src")]
+    assert re.fullmatch(r"script-src 'nonce-[\w-]{22}'", scripts)
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
@@ -105,3 +114,97 @@ async def test_pages_have_nothing_inline(person: Visit) -> None:
             assert not {name for name in element.attrib if name == "style" or name[:2] == "on"}
             link = element.get("src") or element.get("href") or ""
             assert not link.startswith(("//", "http")), link
+
+
+@pytest.mark.gen_test
+async def test_scripts_and_styles_have_the_nonce_of_their_answer(person: Visit) -> None:
+    ann = await person("ann")
+    nonces = set()
+    for _ in range(2):
+        response = await ann.get("/rooms/lobby")
+        page = parse(response.body, namespaceHTMLElements=False)
+        loaded = [*page.iter("script"), *page.findall(".//link[@rel='stylesheet']")]
+        (nonce,) = {element.get("nonce") for element in loaded}
+        policy = response.headers["Content-Security-Policy"]
+        assert f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'" in policy
+        nonces.add(nonce)
+    assert len(nonces) == 2
+
+
+@pytest.mark.gen_test
+async def test_older_messages_are_a_link_away(app: Application, person: Visit) -> None:
+    ann = await person("ann")
+    for number in range(1, 120):
+        await app.settings["storage"].add_message("lobby", 1, "ann", f"{number}", str(number))
+    seen: list[str] = []
+    address: str | None = "/rooms/lobby"
+    while address:
+        page = parse((await ann.get(address)).body, namespaceHTMLElements=False)
+        seen = [item.text or "" for item in page.findall(".//ol/li/p[@class='text']")] + seen
+        older = page.find(".//a[@id='older']")
+        address = None if older is None else older.get("href")
+    assert seen == [f"{number}" for number in range(1, 120)]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("before", ["0", "-1", "x", "9" * 5000, "%00"])
+async def test_senseless_page_is_the_newest(person: Visit, before: str) -> None:
+    ann = await person("ann")
+    response = await ann.get(f"/rooms/lobby?before={before}")
+    assert response.code == 200
+    assert b"composer" in response.body
+
+
+@pytest.mark.gen_test
+async def test_room_is_joined_and_left(person: Visit) -> None:
+    ann, ben = await person("ann"), await person("ben")
+    await ann.post("/", {"room": "tea"})
+    assert (await headings(ann)) == ["Yours", "Others", "Make a room"]
+    assert (await headings(ben)) == ["Others", "Make a room"]
+    response = await ben.post("/rooms/tea/join", follow_redirects=False)
+    assert response.headers["Location"] == "/rooms/tea"
+    assert (await headings(ben)) == ["Yours", "Others", "Make a room"]
+    await ben.post("/rooms/tea/leave")
+    assert (await headings(ben)) == ["Others", "Make a room"]
+    assert (await ben.post("/rooms/never-made/join")).code == 404
+
+
+async def headings(client: Client) -> list[str | None]:
+    page = parse((await client.get("/")).body, namespaceHTMLElements=False)
+    return [heading.text for heading in page.iter("h2")]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_load_balancer_is_told_that_all_is_well(visitor: Client, path: str) -> None:
+    assert (await visitor.get(path)).code == 200
+
+
+@pytest.mark.gen_test
+async def test_language_is_the_browsers_or_what_was_chosen(person: Visit) -> None:
+    ann = await person("ann")
+    chinese = await ann.get("/", headers={"Accept-Language": "zh-CN,zh;q=0.9"})
+    assert "聊天室" in chinese.body.decode()
+    assert b'lang="zh-CN"' in chinese.body
+    back = await ann.get("/language/en_US?next=/account", follow_redirects=False)
+    assert back.headers["Location"] == "/account"
+    english = await ann.get("/", headers={"Accept-Language": "zh-CN,zh;q=0.9"})
+    assert "聊天室" not in english.body.decode()
+    assert (await ann.get("/language/xx", follow_redirects=False)).code == 302
+
+
+def test_everything_shown_is_in_chinese_too() -> None:
+    here = Path(demo_app.__file__).parent
+    with (here / "locale" / "zh_CN.csv").open(encoding="utf-8") as file:
+        known = {english for english, _ in csv.reader(file)}
+    shown = {text for pair in [*ADVICE.values(), OTHERWISE] for text in pair}
+    for path in (here / "templates").iterdir():
+        shown.update(re.findall(r'_\("(.*?)"\)', path.read_text()))
+    for path in here.rglob("*.py"):
+        shown.update(re.findall(r'translate\("(.*?)"\)', path.read_text()))
+        shown.update(
+            re.findall(
+                r'(?:label|help_text|BadFrame\(|lead|title) ?=? ?"([A-Z].*?)"', path.read_text()
+            )
+        )
+    assert shown - known == set()

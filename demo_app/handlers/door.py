@@ -1,4 +1,4 @@
-"""Register, log in, log out."""
+"""Register, and log in."""
 
 from urllib.parse import urlencode
 
@@ -8,8 +8,10 @@ from demo_app.storage import NameTaken, User
 from tornado_ext.forms import Form
 
 
-class AccountHandler(BaseHandler):
+class DoorHandler(BaseHandler):
     """Base of the two pages at the door."""
+
+    takes_password = True
 
     title = ""
     lead = ""
@@ -30,12 +32,12 @@ class AccountHandler(BaseHandler):
         lead, title, route = self.other
         query = urlencode({"next": self.next_url()})
         self.render(
-            "account.html",
+            "door.html",
             form=form,
-            title=self.title,
-            lead=self.lead,
-            other_lead=lead,
-            other_title=title,
+            title=self.locale.translate(self.title),
+            lead=self.locale.translate(self.lead),
+            other_lead=self.locale.translate(lead),
+            other_title=self.locale.translate(title),
             other_url=f"{self.reverse_url(route)}?{query}",
         )
 
@@ -46,7 +48,7 @@ class AccountHandler(BaseHandler):
         return user if known else None
 
 
-class RegisterHandler(AccountHandler):
+class RegisterHandler(DoorHandler):
     """Make an account."""
 
     title = "Create account"
@@ -72,11 +74,12 @@ class RegisterHandler(AccountHandler):
             form.add_error("name", "That name is taken.")
             self.show(form)
             return
-        self.session.flash(f"Welcome, {user.name}. Your account is ready.")
+        welcome = self.locale.translate("Welcome, %s. Your account is ready.")
+        self.session.flash(welcome % user.name)
         self.enter(user)
 
 
-class LoginHandler(AccountHandler):
+class LoginHandler(DoorHandler):
     """Log in."""
 
     title = "Log in"
@@ -97,12 +100,3 @@ class LoginHandler(AccountHandler):
             self.show(form)
             return
         self.enter(user)
-
-
-class LogoutHandler(BaseHandler):
-    """Log out, by POST alone: a link or an image on another site must not be able to."""
-
-    def post(self) -> None:
-        """End the session and go back to the door."""
-        self.session.logout()
-        self.redirect(self.reverse_url("login"))

@@ -2,8 +2,8 @@
 
 import argparse
 import asyncio
-import json
 import logging
+from dataclasses import asdict
 from typing import Any
 
 from tornado.web import Application, RequestHandler
@@ -20,7 +20,8 @@ class Base(SessionMixin, RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Name the exception."""
-        self.finish({"error": type(kwargs["exc_info"][1]).__name__})
+        exc_info = kwargs.get("exc_info", (None, None))
+        self.finish({"error": type(exc_info[1]).__name__})
 
     @property
     def asked(self) -> dict[str, str]:
@@ -93,9 +94,10 @@ class Revoke(Base):
         self.write({"ended": ended})
 
 
-class Health(RequestHandler):
+class Health(Base):
     async def get(self) -> None:
-        self.finish(json.dumps(await self.settings["session_store"].health(), default=vars))
+        states = await self.settings["session_store"].health()
+        self.write({name: asdict(state) for name, state in states.items()})
 
 
 VERBS = (Read, Login, Set, Drop, Count, Flash, Flashes, Regenerate, Logout, Revoke, Health)

@@ -30,7 +30,7 @@ class Load:
         self.counts = Counts()
         self.requests = 0
         self.ended: list[str] = []  # ids of sessions that were logged out
-        self._idle: list[tuple[Browser, str]] = []
+        self.left: list[Browser] = []  # whose sessions nobody uses any more
         self._browsers = [Browser(self, f"u{number}") for number in range(browsers)]
         self._rate, self._next = rate, 0.0
 
@@ -38,7 +38,9 @@ class Load:
         """Make sessions that are looked at in the end alone."""
         idle = [Browser(self, f"idle{number}") for number in range(sessions)]
         await in_turn([browser.log_in for browser in idle])
-        self._idle = [(browser, browser.cookie) for browser in idle]
+        for browser in idle:
+            browser.losses = "idle_lost", "idle_lost"
+        self.left += idle
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -53,11 +55,8 @@ class Load:
             await asyncio.gather(*working)
 
     async def look_at_all(self) -> None:
-        """Look at every session once more, and at every one that has ended."""
-        for browser, _ in self._idle:
-            browser.losses = "idle_lost", "idle_lost"
-        looks = [browser.look for browser in self._browsers]
-        await in_turn([*looks, *(browser.look for browser, _ in self._idle)])
+        """Look at every session, used or not, and at every one that has ended."""
+        await in_turn([browser.look for browser in (*self._browsers, *self.left)])
         await in_turn([partial(self.try_ended, cookie) for cookie in self.ended])
 
     async def turn(self, requests: int = 1) -> None:
@@ -102,9 +101,9 @@ class Load:
 class Browser:
     """Logs in, does what browsers do, logs out, and begins again."""
 
-    def __init__(self, load: Load, user: str) -> None:
-        self.load, self.user = load, user
-        self.cookie = ""
+    def __init__(self, load: Load, name: str) -> None:
+        self.load, self.name = load, name
+        self.user = self.cookie = ""
         self.kept: Kept | None = None  # None: it has no session, or does not know
         self.losses = "lost", "writes_lost"  # how a session and a value that are lost are counted
         self._serial = 0
@@ -118,6 +117,7 @@ class Browser:
         return await action(self)
 
     async def log_in(self) -> None:
+        self.user = self._new()
         values = {name: self._new() for name in NAMES[:2]}
         if (await self._ask("login", user=self.user, **values)).status == 200:
             self.kept = Kept(values)
@@ -206,6 +206,13 @@ class Browser:
             self.load.ended += cookies
         self.forget()
 
+    async def leave(self) -> None:
+        """Use the session no more: nothing that is written later makes up for a loss."""
+        left = Browser(self.load, self.name)
+        left.user, left.cookie, left.kept = self.user, self.cookie, self.kept
+        self.load.left.append(left)
+        self.forget()
+
     async def come_with_ended(self) -> None:
         await self.load.turn()
         if self.load.ended:
@@ -220,7 +227,7 @@ class Browser:
 
     def _new(self) -> str:
         self._serial += 1
-        return f"{self.user}-{self._serial}"
+        return f"{self.name}-{self._serial}"
 
     async def _ask(self, verb: str, **query: str) -> Reply:
         reply = await self.load.ask(verb, self.cookie, **query)
@@ -266,6 +273,7 @@ ACTIONS: dict[Callable[[Browser], Awaitable[None]], int] = {
     Browser.show_flashes: 5,
     Browser.regenerate: 4,
     Browser.log_out: 5,
+    Browser.leave: 5,
     Browser.come_with_ended: 5,
 }
 

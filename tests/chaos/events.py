@@ -81,6 +81,19 @@ async def add_node_apart(world: World, shard: str, hold: float) -> None:
     await restart_apps(world, hold)
 
 
+async def add_node_and_kill(world: World, shard: str, hold: float) -> None:
+    """Add a fourth node, and kill another one before all processes have learnt of it."""
+    await world.add(ADDED)
+    world.ring.append(ADDED)
+    first, *others = world.apps
+    await world.restart(first)
+    await world.kill(shard)
+    for app in others:
+        await asyncio.sleep(hold / len(others))
+        await world.restart(app)
+    await world.bring_back(shard)
+
+
 async def remove_node(world: World, shard: str, hold: float) -> None:
     """Take a node out of the ring; its server is gone for good then."""
     world.ring.remove(shard)
@@ -132,5 +145,6 @@ EVENTS = {
         Event("out of memory", fill_up),
         Event("slow", slow_down, proxied=True),
         Event("told apart", add_node_apart, hold=APART),
+        Event("killed while told", add_node_and_kill, hold=2.0),
     )
 }

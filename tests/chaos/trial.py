@@ -1,6 +1,7 @@
 """One trial: a world under load, what happens to it, and what came of it."""
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -32,10 +33,10 @@ async def trial(
     async with world:
         load = Load(world.wire, rate=rate, browsers=browsers)
         row = Row(", ".join(event.name for event in events), shard, load.counts)
-        await world.settle()
-        await load.fill(idle)
-        requests, marks = load.requests, [time.monotonic()]
         try:
+            await world.settle()
+            await load.fill(idle)
+            requests, marks = load.requests, [time.monotonic()]
             async with load.running():
                 await asyncio.sleep(before)
                 marks.append(time.monotonic())
@@ -43,13 +44,24 @@ async def trial(
                     await event.act(world, shard, event.hold)
                     row.settled = await world.settle()
                     marks.append(time.monotonic())
-                    await kill(world, next(name for name in world.ring if name != shard), killed)
+                    other = random.choice([name for name in world.ring if name != shard])
+                    await kill(world, other, killed)
                     await world.settle()
                     marks.append(time.monotonic())
+            row.rate = (load.requests - requests) / (time.monotonic() - marks[0])
+            spans = [p99(world.wire.times, *span) for span in pairwise(marks)]
+            row.p99 = [spans[0], max(spans[1::2]), max(spans[2::2])]
+            await _look_without_each(world, load)
         except NotSettled as exc:
             row.failure = f"not settled: {exc}"
-        row.rate = (load.requests - requests) / (time.monotonic() - marks[0])
-        spans = [p99(world.wire.times, *span) for span in pairwise(marks)]
-        row.p99 = [spans[0], *(max(those) for those in (spans[1::2], spans[2::2]) if those)]
         await load.look_at_all()
     return row, "".join(f"--- {app.port}\n{app.said}" for app in world.apps)
+
+
+async def _look_without_each(world: World, load: Load) -> None:
+    """Look at all sessions while one node is away, for each of them: what it has, others have."""
+    for name in world.ring:
+        await world.kill(name)
+        await load.look_at_all()
+        await world.bring_back(name)
+        await world.settle()

@@ -2,11 +2,12 @@
 
 import asyncio
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import redis
 
@@ -35,6 +36,7 @@ class AppProcess:
         self.port = free_port()
         self.said = ""  # by those that have ended
         self._guard = Guard("chaos-app")
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, arguments: list[str]) -> None:
         command = [sys.executable, str(APP), str(self.port), *arguments]
@@ -42,6 +44,7 @@ class AppProcess:
 
     def stop(self) -> None:
         """Have it finish its requests and end."""
+        assert self._process is not None
         self._process.terminate()
         self._process.wait(STOP_TIMEOUT)
         self.said += self._guard.log.read_text()
@@ -51,7 +54,8 @@ class AppProcess:
         if self._guard.log.exists():
             self.said += self._guard.log.read_text()
         self._guard.close()
-        self._process.wait()
+        if self._process is not None:
+            self._process.wait()
 
 
 class World:
@@ -150,9 +154,5 @@ class World:
         with suppress(OSError, Cut):
             reply = await self.wire.ask_at(app.port, "/health")
             if reply.status == 200:
-                return {name: _state(node) for name, node in reply.body.items()}
+                return {name: node["state"] for name, node in reply.body.items()}
         return None
-
-
-def _state(node: Any) -> str:
-    return str(node["state"] if isinstance(node, dict) else node)

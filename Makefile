@@ -6,6 +6,7 @@ PYTHONS = $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 PORT = 8888
 DB = mysql
 TOPIC =
+TESTS =
 MINUTES = 10
 SHARDS =
 
@@ -18,10 +19,11 @@ BROWSER = chromium:chromium chromedriver:chromium-driver
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo demo-full test test-long chaos lint bench clean programs
+.PHONY: help demo demo-full test test-long test-package test-lowest test-newest chaos lint api docs bench \
+    clean programs
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-demo ## run the demo app with nothing else to install; PORT=8888
 	@$(BIN)/python -m demo_app --port $(PORT)
@@ -35,6 +37,14 @@ test: programs lint ## check style and types, and run every test
 test-long: programs $(VENV)/.installed-dev ## look for faults of sessions at random, for longer; MINUTES=10
 	SESSION_MACHINE_MINUTES=$(MINUTES) $(BIN)/pytest tests/sessions/test_machine.py
 
+test-package: $(VENV)/.installed-dev ## build it as for a release, and install it with each extra alone
+	$(BIN)/pytest tests/package.py
+
+test-lowest: ## run the tests on the lowest dependencies that are allowed; TESTS=tests/mysql
+test-newest: ## and on the newest
+test-lowest test-newest: test-%: programs build/venv-%/.installed
+	build/venv-$*/bin/pytest $(TESTS)
+
 chaos: programs $(VENV)/.installed-dev ## break Redis shards under load in all ways, some 10 minutes; SHARDS=a,b,c for each
 	$(BIN)/python -m tests.chaos $(if $(SHARDS),--shards $(SHARDS))
 
@@ -42,6 +52,14 @@ lint: $(VENV)/.installed-dev ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+api: $(VENV)/.installed-dev ## write down the public names and their arguments, after a change that is meant
+	$(BIN)/python -m tests.api
+
+docs: $(VENV)/.installed-docs ## build the documentation into build/docs
+	@$(BIN)/sphinx-build -W --keep-going -q -E -b html docs build/docs
+	@$(BIN)/python docs/_site/check.py build/docs
+	@echo "build/docs/index.html"
 
 bench: programs $(VENV)/.installed-bench ## measure speed and memory, next to peers; TOPIC=memory
 	@$(BIN)/python -m benchmarks $(TOPIC)
@@ -53,6 +71,14 @@ clean: ## remove the venv and everything that was built
 $(VENV)/.installed-%: pyproject.toml $(VENV)/.made
 	@echo "Installing tornado-ext[$*] into $(VENV)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+# A venv for tests alone, whose dependencies are the lowest that pyproject.toml allows, or the newest.
+build/venv-%/.installed: pyproject.toml $(VENV)/.made
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	@$(BIN)/python -m tests.lowest $* >$(@D)/constraints.txt
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check -c $(@D)/constraints.txt --editable '.[dev]'
 	@touch $@
 
 # Made again if it was interrupted: bin/python is there long before pip is.
@@ -75,7 +101,7 @@ $(VENV)/.made:
 # Install the missing ones of PROGRAMS. Debian starts a server that it installs: stop that one, for
 # the demo and the tests start servers of their own.
 demo-full bench: PROGRAMS = $(SERVERS)
-test: PROGRAMS = $(SERVERS) $(BROWSER)
+test test-lowest test-newest: PROGRAMS = $(SERVERS) $(BROWSER)
 test-long: PROGRAMS = $(SERVERS)
 chaos: PROGRAMS = redis-server:redis-server
 programs:

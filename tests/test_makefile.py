@@ -215,7 +215,10 @@ def test_where_there_is_no_apt_the_packages_are_named(programs: Path, make: Make
 def test_help_is_the_default_and_lists_the_commands(programs: Path, make: Make) -> None:
     (programs / "awk").symlink_to(shutil.which("awk") or "awk")
     commands = " ".join(line.split()[1] for line in make().stdout.splitlines())
-    assert commands == "help demo demo-full test test-long chaos lint bench clean"
+    assert commands == (
+        "help demo demo-full test test-long test-package test-lowest test-newest chaos "
+        "lint api docs bench clean"
+    )
 
 
 def test_ci_runs_exactly_make_test(programs: Path) -> None:

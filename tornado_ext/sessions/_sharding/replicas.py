@@ -192,11 +192,22 @@ class Replicas:
 
     async def copy(self, key: Key, source: Node, target: Node) -> int:
         """Merge what ``source`` has into ``target``; return what the script does."""
-        kind, left, items = await source.run(scripts.READ, [str(key)])
-        if kind == "none":
-            return scripts.MISSING
-        result: int = await target.run(scripts.MERGE, [str(key)], kind, left, *items)
-        return result
+        copied = await self.copy_all([key], source, target)
+        return copied.get(str(key), scripts.MISSING)
+
+    async def copy_all(self, keys: Sequence[Key], source: Node, target: Node) -> dict[str, int]:
+        """Merge all that ``source`` has of these keys; return what the script does, by key."""
+        names = [str(key) for key in keys]
+        found: list[str] = []
+        args: list[str | int] = []
+        for name, (kind, left, items) in zip(
+            names, await source.run(scripts.READ, names), strict=True
+        ):
+            if kind != "none":
+                found.append(name)
+                args += kind, left, len(items), *items
+        merged = await target.run(scripts.MERGE, found, *args) if found else ()
+        return dict(zip(found, merged, strict=True))
 
     async def _level(self, key: Key, nodes: list[Node]) -> bool:
         """Give all that any of these has to each of them; tell whether it worked."""

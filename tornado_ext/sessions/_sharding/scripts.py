@@ -169,74 +169,87 @@ return settled
 """
 )
 
-# Returns what is kept under a key, for MERGE: its kind, its ttl, and its fields or members.
+# Returns what is kept under each key, for MERGE: its kind, its ttl, and its fields or members.
 READ = """
-local kind = redis.call('TYPE', KEYS[1]).ok
-if kind == 'zset' then
-  return {kind, redis.call('PTTL', KEYS[1]), redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
+local kept = {}
+for i, key in ipairs(KEYS) do
+  local kind = redis.call('TYPE', key).ok
+  local items = kind == 'zset' and redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+    or redis.call('HGETALL', key)
+  kept[i] = {kind, redis.call('PTTL', key), items}
 end
-return {kind, redis.call('PTTL', KEYS[1]), redis.call('HGETALL', KEYS[1])}
+return kept
 """
 
-# ARGV: as READ has them. Returns -1 if a live copy met a tombstone, and 1 if not.
+# ARGV: for each key its kind, its ttl, the number of its items, and these, as READ has them.
+# Returns, for each, -1 if a live copy met a tombstone, and 1 if not.
 MERGE = """
-local kind, left = ARGV[1], tonumber(ARGV[2])
-local function last()
-  if left > redis.call('PTTL', KEYS[1]) then redis.call('PEXPIRE', KEYS[1], left) end
+local function prolong(key, left)
+  if left > redis.call('PTTL', key) then redis.call('PEXPIRE', key, left) end
   return 1
 end
-if kind == 'zset' then
-  for i = 3, #ARGV, 2 do redis.call('ZADD', KEYS[1], 'GT', ARGV[i + 1], ARGV[i]) end
-  return last()
+local function merge_index(key, left, first, last)
+  for i = first, last, 2 do redis.call('ZADD', key, 'GT', ARGV[i + 1], ARGV[i]) end
+  return prolong(key, left)
 end
-local theirs, stamp = {}, 20
-for i = 3, #ARGV, 2 do theirs[ARGV[i]] = ARGV[i + 1] end
-local held = redis.call('HMGET', KEYS[1], 'size', 'keys', 'gone', 'purged', 'seen', 'fence')
-if held[3] and (not theirs.gone or held[3]:sub(1, 8) ~= 'replaced') then
-  if theirs.gone then return last() end
-  return -1
-end
-if theirs.gone or not held[1] then
-  left = math.max(left, redis.call('PTTL', KEYS[1]))
-  redis.call('DEL', KEYS[1])
-  for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-  redis.call('PEXPIRE', KEYS[1], left)
-  return 1
-end
-local size, keys, ours, purged = tonumber(held[1]), tonumber(held[2]), held[4] or '', theirs.purged
-local function count(name, value, sign)
-  if value and #value > stamp then
-    size, keys = size + sign * (#name - 1 + #value - stamp), keys + sign
+local function merge_copy(key, left, first, last)
+  local theirs, stamp = {}, 20
+  for i = first, last, 2 do theirs[ARGV[i]] = ARGV[i + 1] end
+  local held = redis.call('HMGET', key, 'size', 'keys', 'gone', 'purged', 'seen', 'fence')
+  if held[3] and (not theirs.gone or held[3]:sub(1, 8) ~= 'replaced') then
+    if theirs.gone then return prolong(key, left) end
+    return -1
   end
-end
-for name, value in pairs(theirs) do
-  if name:sub(1, 1) == ':' then
-    local old = redis.call('HGET', KEYS[1], name)
-    if (old or ours):sub(1, stamp) < value:sub(1, stamp) then
-      count(name, old, -1)
-      count(name, value, 1)
-      redis.call('HSET', KEYS[1], name, value)
+  if theirs.gone or not held[1] then
+    left = math.max(left, redis.call('PTTL', key))
+    redis.call('DEL', key)
+    for i = first, last, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+    redis.call('PEXPIRE', key, left)
+    return 1
+  end
+  local size, keys = tonumber(held[1]), tonumber(held[2])
+  local ours, purged = held[4] or '', theirs.purged
+  local function count(name, value, sign)
+    if value and #value > stamp then
+      size, keys = size + sign * (#name - 1 + #value - stamp), keys + sign
     end
   end
-end
-if purged and purged > ours then
-  local all = redis.call('HGETALL', KEYS[1])
-  for i = 1, #all, 2 do
-    local name, value = all[i], all[i + 1]
-    if name:sub(1, 1) == ':' and not theirs[name] and value:sub(1, stamp) <= purged then
-      count(name, value, -1)
-      redis.call('HDEL', KEYS[1], name)
+  for name, value in pairs(theirs) do
+    if name:sub(1, 1) == ':' then
+      local old = redis.call('HGET', key, name)
+      if (old or ours):sub(1, stamp) < value:sub(1, stamp) then
+        count(name, old, -1)
+        count(name, value, 1)
+        redis.call('HSET', key, name, value)
+      end
     end
   end
-  redis.call('HSET', KEYS[1], 'purged', purged)
+  if purged and purged > ours then
+    local all = redis.call('HGETALL', key)
+    for i = 1, #all, 2 do
+      local name, value = all[i], all[i + 1]
+      if name:sub(1, 1) == ':' and not theirs[name] and value:sub(1, stamp) <= purged then
+        count(name, value, -1)
+        redis.call('HDEL', key, name)
+      end
+    end
+    redis.call('HSET', key, 'purged', purged)
+  end
+  if theirs.fence and tonumber(theirs.fence) > tonumber(held[6] or 0) then
+    redis.call('HSET', key, 'fence', theirs.fence, 'until', theirs['until'], 'lent', theirs.lent)
+  end
+  local seen = tonumber(theirs.seen) > tonumber(held[5]) and theirs.seen or held[5]
+  redis.call('HSET', key, 'seen', seen, 'size', size, 'keys', keys)
+  return prolong(key, left)
 end
-if theirs.fence and tonumber(theirs.fence) > tonumber(held[6] or 0) then
-  redis.call(
-    'HSET', KEYS[1], 'fence', theirs.fence, 'until', theirs['until'], 'lent', theirs.lent)
+local done, at = {}, 1
+for i, key in ipairs(KEYS) do
+  local first, last = at + 3, at + 2 + ARGV[at + 2]
+  local merge = ARGV[at] == 'zset' and merge_index or merge_copy
+  done[i] = merge(key, tonumber(ARGV[at + 1]), first, last)
+  at = last + 1
 end
-local seen = tonumber(theirs.seen) > tonumber(held[5]) and theirs.seen or held[5]
-redis.call('HSET', KEYS[1], 'seen', seen, 'size', size, 'keys', keys)
-return last()
+return done
 """
 
 # KEYS: the marker, the rings that processes have, then the marks against other nodes. ARGV: the

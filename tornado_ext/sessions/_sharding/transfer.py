@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tornado.log import app_log
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tornado_ext.sessions._sharding.replicas import Replicas
 
 CLAIM_FOR = 5.0  # seconds for which a node is claimed by a process that brings it up to date
-BATCH = 32  # keys that are copied together: some milliseconds of the event loop
-SCANNED = 512  # keys
+BATCH = 32  # keys that are copied together: less than a millisecond of the event loop, or of Redis
+SCANNED = 128  # keys
 KINDS = "session", "user"
 
 Pace = Callable[[int, float], Awaitable[None]]  # takes keys that were seen, and since when
@@ -101,18 +101,19 @@ class Transfer:
         for first in range(0, len(keys), BATCH):
             started, batch = now(), keys[first : first + BATCH]
             for target in targets:
-                copying = (self._replicas.copy(key, source, target) for key in batch)
-                results = await asyncio.gather(*copying, return_exceptions=True)
-                self._check(dict(zip(batch, results, strict=True)), target)
+                await self._copy(batch, source, target)
                 await self._claim(target, CLAIM_FOR)
             await self._pace(len(batch), started)
 
-    def _check(self, results: Mapping[Key, object], target: Node) -> None:
-        for key, result in results.items():
-            if isinstance(result, SessionCorrupt):
-                app_log.error("%s is not copied to node %r: %s", key, target.name, result)
-            elif isinstance(result, BaseException):
-                raise result
+    async def _copy(self, batch: Sequence[Key], source: Node, target: Node) -> None:
+        try:
+            await self._replicas.copy_all(batch, source, target)
+        except SessionCorrupt as exc:
+            if len(batch) == 1:
+                app_log.error("%s is not copied to node %r: %s", batch[0], target.name, exc)
+            else:  # one of them: the others are copied without it
+                for key in batch:
+                    await self._copy([key], source, target)
 
     async def _settle_marks(self, node: Node) -> None:
         for other in self._nodes:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.chaos.events import EVENTS
-from tests.chaos.report import Row, table
+from tests.chaos.report import Row, complaints, table
 from tests.chaos.trial import trial
 
 
@@ -30,7 +30,7 @@ def main() -> int:
             if options.trace:
                 (options.trace / f"{name} {shard}.log").write_text(said)
     say("", table(rows), "")
-    broken = [f"{row.event}, shard {row.shard}: {what}" for row in rows for what in row.broken()]
+    broken = complaints(rows)
     say(*broken or ["All bounds are kept."])
     return 1 if broken else 0
 
@@ -41,4 +41,5 @@ def say(*lines: str) -> None:
     sys.stdout.flush()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

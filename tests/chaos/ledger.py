@@ -52,11 +52,9 @@ class Kept:
     def counted(self, got: list[int | None]) -> str:
         """Take note of increments at once: what each returned, or None. Tell what is wrong."""
         known = [number for number in got if number is not None]
-        wrong = ""
-        if len(set(known)) < len(known) or any(number <= min(self.count) for number in known):
-            wrong = f"increments of {self.count} gave {got}"
-        elif known and max(known) < min(self.count) + len(known):
-            wrong = f"{len(known)} increments of {self.count} gave {got}"
+        least, most = min(self.count) + 1, max(self.count) + len(got)
+        right = len(set(known)) == len(known) and all(least <= n <= most for n in known)
+        wrong = "" if right else f"increments of {self.count} gave {got}"
         unknown = len(got) - len(known)
         reached = {max(known)} if known else self.count
         self.count = {number + more for number in reached for more in range(unknown + 1)}

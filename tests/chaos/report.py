@@ -51,6 +51,11 @@ class Row:
         return broken
 
 
+def complaints(rows: list[Row]) -> list[str]:
+    """Name the bounds that any of the trials broke: none, where all is well."""
+    return [f"{row.event}, shard {row.shard}: {what}" for row in rows for what in row.broken()]
+
+
 def p99(times: list[tuple[float, float]], since: float, until: float) -> float:
     """Return the 99th percentile of what came in that time."""
     took = sorted(seconds for at, seconds in times if since <= at < until)

@@ -10,6 +10,7 @@ from demo_app.handlers.account import AccountHandler, EndSessionHandler, LogoutH
 from demo_app.handlers.base import LanguageHandler, NotFound, hue
 from demo_app.handlers.chat import ChatSocket
 from demo_app.handlers.door import LoginHandler, RegisterHandler
+from demo_app.handlers.internals import InternalsHandler
 from demo_app.handlers.rooms import MembershipHandler, RoomHandler, RoomsHandler
 from demo_app.limits import PasswordLimits
 from demo_app.passwords import Passwords
@@ -54,6 +55,7 @@ def make_app(config: Config) -> Application:
             url("/logout", LogoutHandler, name="logout"),
             url("/account", AccountHandler, name="account"),
             url("/account/sessions/([0-9a-f]{64})/end", EndSessionHandler, name="end_session"),
+            url("/internals", InternalsHandler, name="internals"),
             url("/language/([A-Za-z_]+)", LanguageHandler, name="language"),
             url("/healthz", HealthHandler),
             url("/readyz", ReadyHandler),

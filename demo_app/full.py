@@ -30,11 +30,12 @@ POLL_INTERVAL = 0.2  # seconds
 GUIDE = """
 {}
 
-Open the two addresses in two browsers and talk. Then take a shard away:
+Open the two addresses in two browsers and talk; in a third tab open /internals and see which shard
+keeps your session, and which has its replica. Then kill any one of the shards, such as
 
   kill -9 {}
 
-Whoever has his session on another shard stays logged in and goes on talking.
+Nobody is logged out, and the talk goes on; /internals shows that shard as away.
 Ctrl-C stops all of it.
 """
 

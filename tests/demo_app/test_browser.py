@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
 
-from tests.demo_app.browser import Person, chromium
+from tests.demo_app.browser import PASSWORD, Person, chromium
 from tests.demo_app.process import Program
+from tests.demo_app.wire import cut_off
 from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing._process import free_port
@@ -84,7 +86,7 @@ def test_two_people_register_log_in_and_chat(drivers: list[Chrome], addresses: l
         assert each.complaints() == []
 
 
-def test_people_chat_on_while_a_shard_dies_that_holds_neither(
+def test_people_chat_on_when_the_shard_of_a_session_is_killed(
     drivers: list[Chrome], full: Program
 ) -> None:
     addresses = [match[0] for match in full.prints(ADDRESS)][:2]
@@ -96,8 +98,7 @@ def test_people_chat_on_while_a_shard_dies_that_holds_neither(
 
     shards = {match["name"]: match for match in full.prints(SHARD)}
     ring = ShardedRedisStore({name: f"redis://127.0.0.1:{m['port']}" for name, m in shards.items()})
-    holders = {ring.owners(key_of(each.session_id))[0] for each in people}
-    victim = sorted(shards.keys() - holders)[0]
+    victim, replica = ring.owners(key_of(cleo.session_id))
     os.kill(int(shards[victim]["pid"]), signal.SIGKILL)
 
     cleo.say("a shard is gone")
@@ -109,8 +110,122 @@ def test_people_chat_on_while_a_shard_dies_that_holds_neither(
         each.sees("cleo", "dave")
     dave.say("and nobody noticed")
     cleo.hears("a shard is gone", "and nobody noticed")
+
+    cleo.open("/internals")
+    cleo.wait_for(lambda: cleo.texts(f"[data-shard={victim}] .shard-state"), ["away"])
+    assert cleo.texts(f"[data-shard={victim}] .part") == ["owner"]
+    assert cleo.texts(f"[data-shard={replica}] .part") == ["replica"]
+    assert len(cleo.texts(".ring path")) == 7
     for each in people:
         assert each.complaints() == []
+
+
+def test_rooms_unread_messages_and_history(drivers: list[Chrome], embedded: Program) -> None:
+    address = embedded.prints(ADDRESS)[0][0]
+    gus, hal = people = meet(drivers, [address, address], ["gus", "hal"])
+    for each in people:
+        each.register()
+    gus.open("/")
+    gus.fill(room="garden")
+    gus.wait_until_connected()
+    hal.enter("garden")
+    hal.enter("lobby")
+    script = "for (let number = 0; number < 60; number++) say(`message ${number}`)"
+    gus.driver.execute_script(script)  # type: ignore[no-untyped-call]
+    gus.hears("message 59")
+    hal.wait_for(lambda: hal.texts("[data-room=garden] .count"), ["60"])
+
+    hal.enter("garden")
+    assert hal.texts(".text")[0] == "message 10"
+    hal.driver.execute_script("scroller.scrollTop = 0")  # type: ignore[no-untyped-call]
+    hal.wait_for(lambda: hal.texts(".text")[:1], ["message 0"])
+    assert hal.texts(".text") == [f"message {number}" for number in range(60)]
+    assert hal.texts("#older") == []
+
+    hal.driver.find_element(By.ID, "text").send_keys("I am abo")
+    gus.wait_for(lambda: gus.texts("#typing"), ["hal is typing"])
+    hal.say("ut to send https://example.com/?a=1.")
+    gus.hears("I am about to send https://example.com/?a=1.")
+    assert gus.texts(".text a") == ["https://example.com/?a=1"]
+
+    hal.leave_by(".title form button")
+    assert hal.path == "/"
+    assert hal.texts("section h2") == ["Yours", "Others", "Make a room"]
+    for each in people:
+        assert each.complaints() == []
+
+
+def test_reading_works_without_javascript(drivers: list[Chrome], embedded: Program) -> None:
+    address = embedded.prints(ADDRESS)[0][0]
+    ida, jan = meet(drivers, [address, address], ["ida", "jan"])
+    ida.register()
+    ida.enter("lobby")
+    ida.say("read me")
+    ida.hears("read me")
+    jan.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        jan.register()
+        jan.open("/rooms/lobby")
+        texts = [each.text for each in jan.driver.find_elements(By.CSS_SELECTOR, ".text")]
+        assert texts[-1] == "read me"
+        assert "Writing needs it" in jan.driver.find_element(By.TAG_NAME, "main").text
+        jan.open("/")
+        jan.log_out()
+        assert jan.path == "/login"
+    finally:
+        jan.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_other_browser_is_thrown_out_by_a_new_password(
+    drivers: list[Chrome], embedded: Program
+) -> None:
+    address = embedded.prints(ADDRESS)[0][0]
+    here, there = meet(drivers, [address, address], ["kim", "kim"])
+    here.register()
+    there.open("/login")
+    there.log_in()
+    there.enter("lobby")
+    here.open("/account")
+    assert len(here.texts(".sessions li")) == 2
+    here.driver.find_element(By.NAME, "old").send_keys(PASSWORD)
+    here.driver.find_element(By.NAME, "password").send_keys("another horse")
+    here.leave_by("#password button")
+    assert here.texts(".notice") == ["The password is changed."]
+    there.wait_for(lambda: [there.path], ["/login?next=%2Frooms%2Flobby"])
+    assert len(here.texts(".sessions li")) == 1
+
+
+def test_page_is_chinese_for_who_chooses_it(drivers: list[Chrome], embedded: Program) -> None:
+    address = embedded.prints(ADDRESS)[0][0]
+    lin, _ = meet(drivers, [address, address], ["lin", "lin"])
+    lin.register()
+    lin.open("/rooms/lobby")
+    lin.open("/language/zh_CN?next=/rooms/lobby")
+    lin.wait_for(lambda: lin.texts("#state"), ["已连接"])
+    assert lin.driver.find_element(By.TAG_NAME, "html").get_attribute("lang") == "zh-CN"
+    lin.open("/language/en_US?next=/rooms/lobby")
+    lin.wait_until_connected()
+
+
+def test_message_written_while_the_network_is_cut_is_sent_when_it_is_back(
+    drivers: list[Chrome], embedded: Program
+) -> None:
+    address = embedded.prints(ADDRESS)[0][0]
+    with cut_off(int(address.rpartition(":")[2])) as wire:
+        mia, ned = meet(drivers, [f"http://127.0.0.1:{wire.port}", address], ["mia", "ned"])
+        for each in (mia, ned):
+            each.register()
+            each.enter("lobby")
+        wire.cut()
+        mia.say("from the tunnel")
+        ned.say("are you there?")
+        mia.wait_for(lambda: mia.texts("#state"), ["Reconnecting"])
+        assert mia.texts("#pending li") == ["from the tunnel"]
+        wire.mend()
+        mia.wait_until_connected()
+        mia.hears("are you there?", "from the tunnel")
+        ned.hears("are you there?", "from the tunnel")
+        assert mia.texts("#pending li") == []
 
 
 def test_browser_connects_again_after_a_restart(drivers: list[Chrome]) -> None:

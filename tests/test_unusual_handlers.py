@@ -1,18 +1,20 @@
 """Handlers that do what few do: each still gets its reply, its hooks and its session."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Generator
 from functools import partial
 from typing import Any
 
 import pytest
+from tornado.gen import coroutine
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
 from tornado_ext.errors import Unavailable
 from tornado_ext.middleware import Middleware, MiddlewareMixin
-from tornado_ext.sessions import MemoryStore, SessionMixin
+from tornado_ext.sessions import Change, MemoryStore, Session, SessionMixin
+from tornado_ext.sessions.lifetimes import Lifetimes
 
 Fetch = Callable[..., Any]
 
@@ -323,3 +325,69 @@ async def test_finish_outside_the_verb_can_be_awaited_though_a_hook_fails(
     assert (response.code, response.body) == (503, b"503")
     assert len(ends) == 2
     await asyncio.gather(*ends)
+
+
+class SlowStore(MemoryStore):
+    """Takes its time to store something."""
+
+    async def save(self, key: str, change: Change) -> Collection[str] | None:
+        await asyncio.sleep(0.02)
+        return await super().save(key, change)
+
+
+class Changes(Base):
+    """Changes its session and ends, each verb in another way."""
+
+    def set(self) -> None:
+        self.session["n"] = self.session.get("n", 0) + 1
+
+    def get(self) -> None:
+        self.write(f"{self.session.get('n')}")
+
+    async def post(self) -> None:
+        self.set()
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_later(0.01, task.cancel)
+        self.write("stored")
+
+    def put(self) -> None:
+        self.set()
+        self.finish("stored")
+        raise ZeroDivisionError
+
+    @coroutine
+    def patch(self) -> Generator[Any, Any, None]:
+        self.set()
+        yield self.finish("stored")
+        assert self.session["n"] == 2
+
+    def delete(self) -> None:
+        self.set()
+        self.finish("stored")
+        with pytest.raises(RuntimeError, match=r"write\(\) after finish"):
+            self.write("more")
+        with pytest.raises(RuntimeError, match="called twice"):
+            self.finish()
+
+    def options(self) -> None:
+        self.set()
+        self.write("sto")
+        self.flush()
+        self.finish("red")
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_reply_that_waits_for_its_session_is_sent_whole(
+    app: Application, fetch: Fetch, method: str
+) -> None:
+    app.settings.update(session_store=SlowStore(), middleware=[])
+    session = Session(app.settings["session_store"], Lifetimes(1000, 1000))
+    session["n"] = 1
+    await session.save()
+    headers = {"Cookie": f"session={session.id}"}
+    body = None if method in ("DELETE", "OPTIONS") else ""
+    response = await fetch(Changes, method, body=body, headers=headers)
+    assert (response.code, response.body) == (200, b"stored")
+    assert (await fetch(Changes, headers=headers)).body == b"2"

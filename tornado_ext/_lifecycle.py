@@ -148,7 +148,7 @@ class LifecycleMixin(ReplyMixin):
     async def _ext_run(self, prepare: Stage | None) -> None:  # noqa: C901  # each part costs all
         """Run ``prepare`` and the verb; return when all that they sent is on its way."""
         state = self._ext
-        state.begun = state.running = True
+        state.begun = state.running = late = True
         try:
             try:
                 if prepare is not None and (pending := prepare()) is not None:
@@ -159,10 +159,12 @@ class LifecycleMixin(ReplyMixin):
                     if self._ext_streams and prepare is not None:
                         self._ext_surround_verb()
                     else:
-                        if (pending := self._ext_verb()) is not None:
+                        if (pending := self._ext_inline(self._ext_verb)) is not None:
+                            self._ext_take_turns()
                             await pending
                         if not state.finishing:
-                            self.finish()
+                            late = False  # nothing comes after it
+                            self._ext_inline(self.finish)
             except Finish as exc:
                 if not state.finishing:
                     self.finish(*exc.args)
@@ -175,7 +177,7 @@ class LifecycleMixin(ReplyMixin):
             await self._ext_ask_exception_hooks(exc)
         finally:
             state.running = False
-            if state.ours and state.ended and not state.upgrading:
+            if late and state.ours and state.ended and not state.upgrading:
                 self._ext_warn_of_changes()
 
     async def _ext_prepare(self) -> None:

@@ -10,18 +10,19 @@ is taken at once.
 import asyncio
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tornado.concurrent import Future, chain_future
+from tornado.concurrent import Future
 from tornado.iostream import IOStream
 from tornado.log import app_log
 from tornado.web import Finish, RequestHandler
 
 from tornado_ext._chain import ALL, Chain, Hook, HooksByDepth, named
 
+R = TypeVar("R")
 Send = Callable[[], "Future[None]"]
 
 MOST_DISCARDED = 2  # then the error page is sent without hooks: one of them may be the reason
@@ -61,6 +62,9 @@ class State:
     failure: BaseException | None = None  # why the reply can only be an error page now
     task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
     sender: "asyncio.Task[Any] | None" = None  # called finish() or flush(), which made that task
+    inline: bool = False  # the request can do itself what that task would,
+    repeatable: bool = False  # if the last step can be done again, should it be cancelled
+    delivery: Coroutine[Any, Any, None] | None = None  # what it has to await then
     bodiless: bool = False  # the steps of a WebSocket handshake run
     upgrading: bool = False  # they have run, before the verb
     queue: "deque[tuple[Send, Future[None]]]" = field(init=False)
@@ -166,7 +170,11 @@ class ReplyMixin(_Base):
                 return send()
             state.queue = deque()
             state.sender = asyncio.current_task()
-            state.task = asyncio.ensure_future(self._ext_deliver(pending))
+            delivery = self._ext_deliver(pending)
+            if state.inline and state.repeatable:
+                state.task, state.delivery = state.sender, delivery
+            else:
+                state.task = asyncio.ensure_future(delivery)
         if state.finishing and self.request.connection is not None:
             # As Tornado does at once: on_connection_close() may finish, and it is too late for it.
             self.request.connection.set_close_callback(None)  # type: ignore[attr-defined]
@@ -190,23 +198,21 @@ class ReplyMixin(_Base):
                 send, queued = state.queue[0]
                 sent = send()
                 state.queue.popleft()
-                _retrieved(sent)
-                chain_future(sent, queued)
-                _retrieved(queued)
-            state.task = None
+                _pass_on(sent, queued)
+            state.task = state.delivery = None
         except (Exception, asyncio.CancelledError) as exc:
             self._ext_abandon(exc)
 
     def _ext_abandon(self, exc: BaseException) -> None:
         state = self._ext
-        task, state.task = state.task, None
+        task, delivery, state.task, state.delivery = state.task, state.delivery, None, None
         if isinstance(exc, asyncio.CancelledError) and task is not None and task.cancelling():
-            raise exc  # the loop is closing
+            if delivery is not None:  # else the loop is closing
+                state.task = asyncio.ensure_future(self._ext_deliver(self._ext_save_session()))
+            raise exc
         abandoned, state.queue = state.queue, deque()
         for _, queued in abandoned:
-            if not queued.done():  # who awaited it may have been cancelled
-                queued.set_exception(exc)
-                _retrieved(queued)
+            _end(queued, exc)
         self._ext_fail(exc)
 
     def _ext_named(self, exc: BaseException) -> BaseException:
@@ -230,9 +236,25 @@ class ReplyMixin(_Base):
             app_log.exception("Error in exception logger")
         self.send_error(500, exc_info=info)
 
+    def _ext_inline(self, call: Callable[[], R]) -> R:
+        """Call what is over before the request goes on: it can await itself what that sends."""
+        self._ext.inline = True
+        try:
+            return call()
+        finally:
+            self._ext.inline = False
+
+    def _ext_take_turns(self) -> None:
+        """Send in a task after all: the verb goes on, a ``@gen.coroutine`` that has finished."""
+        state = self._ext
+        if state.delivery is not None:
+            state.task, state.delivery = asyncio.ensure_future(state.delivery), None
+
     async def _ext_settle(self) -> None:
         """Return when all that was sent is on its way, or raise why it can't be."""
         state = self._ext
+        if state.delivery is not None:
+            await state.delivery
         while state.task is not None:
             # Cancelling the handler must not cut a save in half: the reply still goes out.
             await asyncio.shield(state.task)
@@ -290,7 +312,7 @@ class ReplyMixin(_Base):
 
     def _ext_refuse_hooks(self) -> None:
         state, current = self._ext, asyncio.current_task()
-        in_hook = state.task is not None and (
+        in_hook = (state.task is not None and state.delivery is None) and (
             current is state.task or (current is None and state.sender is not None)
         )
         if state.stepping or in_hook:
@@ -327,8 +349,19 @@ def _done() -> "Future[None]":
     return done
 
 
-def _retrieved(future: "Future[None]") -> None:
-    # Nobody has to look at it: say so now, and not at its end, which a stopped loop never reaches.
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    if future.done() and not future.cancelled():
-        future.exception()
+def _pass_on(sent: "Future[None]", queued: "Future[None]") -> None:
+    """Have ``queued`` end as ``sent`` does."""
+    if sent.done():
+        _end(queued, asyncio.CancelledError() if sent.cancelled() else sent.exception())
+    else:
+        sent.add_done_callback(lambda done: _pass_on(done, queued))
+
+
+def _end(queued: "Future[None]", exc: BaseException | None) -> None:
+    if queued.done():  # who awaited it may have been cancelled
+        return
+    if exc is None:
+        queued.set_result(None)
+    else:
+        queued.set_exception(exc)
+        queued.exception()  # nobody has to look at it

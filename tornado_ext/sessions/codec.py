@@ -32,6 +32,8 @@ def check_text(what: str, text: object) -> None:
 
 def encode(key: str, value: Any) -> str:
     """Return the JSON text of ``session[key]``, or raise `SessionValueError`."""
+    if type(value) is int:  # json makes an encoder for it at each call
+        return str(value)
     try:
         return _to_json(value)
     except (TypeError, ValueError, RecursionError) as exc:

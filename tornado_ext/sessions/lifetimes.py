@@ -1,6 +1,6 @@
 """When a session ends by itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tornado_ext.sessions.store import Record
 
@@ -14,10 +14,13 @@ class Lifetimes:
     idle: float  # after it was last seen
     absolute: float  # after it was made
 
-    @property
-    def renewal_interval(self) -> float:
-        """The least time between two renewals of the expiry by requests that change nothing."""
-        return min(max(self.idle / 10, RENEWAL_INTERVAL), self.idle / 2)
+    # The least time between two renewals of the expiry by requests that change nothing.
+    renewal_interval: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out the interval."""
+        interval = min(max(self.idle / 10, RENEWAL_INTERVAL), self.idle / 2)
+        object.__setattr__(self, "renewal_interval", interval)
 
     def ttl(self, ends_at: float, now: float) -> float:
         """Return for how long a session seen ``now`` may be kept; not above 0 if it has ended."""

@@ -126,6 +126,7 @@ class SessionMixin(LifecycleMixin):
         if session is None:
             return None
         session.sealed = self._ext.sent
+        self._ext.repeatable = session.keeps_id
         try:
             return self._ext_store_session(session) if session.save_due() else None
         except SessionValueError:

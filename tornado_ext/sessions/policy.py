@@ -42,9 +42,9 @@ class Policy:
         :raises ConfigurationError: naming the setting that can't be right.
         """
         kept = vars(application)
-        if "_ext_session_policy" not in kept:
-            kept["_ext_session_policy"] = cls._from_settings(application.settings)
-        policy: Policy = kept["_ext_session_policy"]
+        policy: Policy | None = kept.get("_ext_session_policy")
+        if policy is None:
+            policy = kept["_ext_session_policy"] = cls._from_settings(application.settings)
         return policy
 
     @classmethod

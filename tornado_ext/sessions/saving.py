@@ -3,7 +3,9 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from functools import cached_property
 from typing import NoReturn
 
 from tornado_ext.sessions.codec import decode, encode, key_of
@@ -26,29 +28,35 @@ REPLACED = "this session's id was replaced by another request"
 class SavedValues(Values):
     """Values with an id, and a record in the store."""
 
+    id: str | None = None
+    key = ""  # what the store knows it by
+    cookie_due = False  # an id was made or ended here, which the client has to be told
+    sealed = False  # the response's headers have left, and no cookie can
+    _user_id: str | None = None
+    _stored_user: str | None = None  # whose session the record of `id` is
+    _tombstone = False  # the id that came in is replaced: this request may only read
+    _fence: int | None = None  # of the lease, inside exclusive()
+    _changes_of_id = 0  # login(), logout() and regenerate() calls
+    _replacing = False  # a new id is wanted
+    _replaced = ""  # key of the record whose place this one takes, until it is ended
+    _known: Mapping[str, str] = {}  # what that one held when it was loaded
+    _unsure = False  # an attempt to end it got no answer, and may have done it
+
     def __init__(self, store: SessionStore, lifetimes: Lifetimes) -> None:
         """Make an empty session, which gets an id when it is first stored with something in it."""
         self._store = store
         self._lifetimes = lifetimes
-        self._saving = asyncio.Lock()
-        self._turns = asyncio.Lock()  # for exclusive()
-        self._fence: int | None = None  # of the lease, inside exclusive()
-        self._changes_of_id = 0  # login(), logout() and regenerate() calls
         self._ended: list[str] = []  # keys of records that logout() has to delete
-        self._tombstone = False  # the id that came in is replaced: this request may only read
-        self.cookie_due = False  # an id was made or ended here, which the client has to be told
-        self.sealed = False  # the response's headers have left, and no cookie can
-        self._clear()
+        self._begin()
+        self._hold({})
+
+    @cached_property
+    def _saving(self) -> asyncio.Lock:
+        return asyncio.Lock()
 
     def _clear(self) -> None:
-        self.id: str | None = None
-        self.key = ""  # what the store knows it by
-        self._replaced = ""  # key of the record whose place this one takes, until it is ended
-        self._known: dict[str, str] = {}  # what that one held when it was loaded
-        self._unsure = False  # an attempt to end it got no answer, and may have done it
-        self._replacing = False  # a new id is wanted
-        self._user_id: str | None = None
-        self._stored_user: str | None = None  # whose session the record of `id` is
+        self.id, self.key, self._user_id, self._stored_user = None, "", None, None
+        self._replaced, self._replacing, self._unsure = "", False, False
         self._begin()
         self._hold({})
 
@@ -64,7 +72,8 @@ class SavedValues(Values):
         """
         key = key_of(session_id)
         record = await self._store.load(key)
-        self._clear()
+        if self.id is not None:
+            self._clear()
         if record is None:
             return
         if record.replaced:
@@ -96,8 +105,22 @@ class SavedValues(Values):
         """True if its expiry was not renewed for some time."""
         return self.id is not None and self._lifetimes.renewal_due(self._seen_at, time.time())
 
+    @property
+    def keeps_id(self) -> bool:
+        """True if a save that was cut short can be done again, and leaves nothing behind."""
+        return self.id is not None and not (self._replacing or self._replaced or self._ended)
+
     async def _save(self) -> None:
         changed, deleted = self._changes()
+        if not self.keeps_id:
+            await self._save_id(changed, deleted)
+        elif changed or deleted:
+            await self._write(changed, deleted)
+        elif self.renewal_due:
+            with suppress(SessionGone):
+                await self._write({}, [])
+
+    async def _save_id(self, changed: dict[str, str], deleted: list[str]) -> None:
         if self._tombstone and (changed or self._user_id is not None):
             raise SessionGone(REPLACED)
         while self._ended:
@@ -106,28 +129,21 @@ class SavedValues(Values):
             await self._end_replaced(await self._store.load(self._replaced))
         if self._replacing or (self.id is None and (changed or self._user_id is not None)):
             await self._create()
-        elif self.id is None:
-            return
-        elif changed or deleted or self.renewal_due:
-            await self._store_changes(changed, deleted)
+        elif self.id is not None and (changed or deleted):
+            await self._write(changed, deleted)
 
-    async def _store_changes(self, changed: dict[str, str], deleted: list[str]) -> None:
-        kept = await self._write(changed, deleted)
-        if kept is None and (changed or deleted):
-            raise SessionGone(ENDED)
-
-    async def _write(self, changed: dict[str, str], deleted: list[str]) -> Collection[str] | None:
-        """Return which of ``deleted`` were there; None if the session has ended."""
+    async def _write(self, changed: dict[str, str], deleted: list[str]) -> Collection[str]:
+        """Return which of ``deleted`` were there, or raise SessionGone."""
         texts, now = self._texts, time.time()
         ttl = self._lifetimes.ttl(self._ends_at, now)
-        if ttl <= 0:
-            return None
-        there = await self._store.save(self.key, Change(changed, deleted, now, ttl, self._fence))
-        if there is not None:
-            texts.update(changed)
-            for name in deleted:
-                texts.pop(name, None)
-            self._seen_at = now
+        change = Change(changed, deleted, now, ttl, self._fence)
+        there = await self._store.save(self.key, change) if ttl > 0 else None
+        if there is None:
+            raise SessionGone(ENDED)
+        texts.update(changed)
+        for name in deleted:
+            texts.pop(name, None)
+        self._seen_at = now
         return there
 
     async def _create(self) -> None:
@@ -183,7 +199,7 @@ class SavedValues(Values):
         changed, deleted = self._changes()
         if changed or deleted:
             try:
-                await self._store_changes(changed, deleted)
+                await self._write(changed, deleted)
             except SessionTooLarge:
                 await self._keep_theirs(final)
                 raise
@@ -192,7 +208,7 @@ class SavedValues(Values):
     async def _keep_theirs(self, final: dict[str, str]) -> None:
         """Drop what this request changed: others were told that what they changed is stored."""
         self._values, self._suspects = decode(final), self._texts.keys() | final.keys()
-        await self._store_changes(*self._changes())
+        await self._write(*self._changes())
 
     def _carry_over(self, final: dict[str, str]) -> None:
         untouched = {name for name, text in self._known.items() if self._texts.get(name) == text}

@@ -4,8 +4,9 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from itertools import count
 from typing import Any, Self
 
@@ -48,7 +49,7 @@ class Session(SavedValues):
             or self._replacing
             or self._replaced
             or (self.id is None and self._user_id is not None)
-            or any(self._changes())
+            or (self._suspects and any(self._changes()))
         )
 
     @property
@@ -134,8 +135,11 @@ class Session(SavedValues):
             values = {name: self._values.pop(name) for name in names}
             self._suspects.difference_update(names)  # they are dealt with here
             stored = [name for name in names if name in self._texts]
-            ours = await self._write({}, stored) if stored else None
-            lost = set(stored).difference(ours or ())
+            ours: Collection[str] = ()
+            if stored:
+                with suppress(SessionGone):
+                    ours = await self._write({}, stored)
+            lost = set(stored).difference(ours)
             return [value for name, value in values.items() if name not in lost]
 
     # Storing.
@@ -181,8 +185,8 @@ class Session(SavedValues):
         async with self._saving:
             fence, self._fence = self._fence, None  # a lease that is over has nothing to do with it
             try:
-                if self.id is not None and await self._write({}, []) is None:
-                    raise SessionGone(ENDED)
+                if self.id is not None:
+                    await self._write({}, [])
             finally:
                 self._fence = fence
 
@@ -220,6 +224,10 @@ class Session(SavedValues):
                 raise
             finally:
                 await self._release()
+
+    @cached_property
+    def _turns(self) -> asyncio.Lock:
+        return asyncio.Lock()
 
     @asynccontextmanager
     async def _turn(self, wait: float) -> AsyncIterator[None]:

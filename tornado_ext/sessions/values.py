@@ -60,8 +60,3 @@ class Values(MutableMapping[str, Any]):
             if text != self._texts.get(key):
                 changed[key] = text
         return changed, [key for key in self._suspects - self._values.keys() if key in self._texts]
-
-    def _stored(self, changed: dict[str, str], deleted: list[str]) -> None:
-        self._texts.update(changed)
-        for name in deleted:
-            self._texts.pop(name, None)

@@ -5,7 +5,8 @@ import contextvars
 import functools
 import heapq
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -50,10 +51,15 @@ class Loop(asyncio.AbstractEventLoop):
 
     def run_ready(self) -> None:
         """Run until all wait for timers or messages."""
+        while self._ready:
+            self._ready.popleft().run()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Be the loop that asyncio finds."""
         asyncio._set_running_loop(self)
         try:
-            while self._ready:
-                self._ready.popleft().run()
+            yield
         finally:
             asyncio._set_running_loop(None)
 

@@ -2,11 +2,17 @@
 
 from collections.abc import Awaitable
 from contextlib import suppress
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from tests.sessions.simulation.history import Broken, Deed, Session
 from tornado_ext.sessions import LeaseLost, SessionGone, StoreUnavailable
+from tornado_ext.sessions._sharding.node import NodeFailed
+from tornado_ext.sessions._sharding.replicas import Replicas
 from tornado_ext.sessions.codec import key_of
+from tornado_ext.sessions.ring import Ring
+from tornado_ext.sessions.ring._progress import Progress
+from tornado_ext.sessions.ring._rebalance import Refused, rebalance
 from tornado_ext.sessions.store import Change, Record
 
 if TYPE_CHECKING:
@@ -14,13 +20,14 @@ if TYPE_CHECKING:
 
 DAY = 86400.0  # seconds
 LEASE = 5.0  # seconds
+KEYS_A_SECOND = 1000.0
 
 
 class Deeds:
     """Of one process. Sessions go by a name, as in ``save("s", {"a": "1"})``."""
 
     def __init__(self, world: "World", process: "Process") -> None:
-        self._world, self._store = world, process.store
+        self._world, self._store, self._ring = world, process.store, process.ring
 
     async def wake(self) -> None:
         """Ask for something, as a store looks after the nodes from its first use on."""
@@ -69,9 +76,10 @@ class Deeds:
         except LeaseLost:
             self._undo(session, fields, writes)
             return False
-        if writes[0].acknowledged and gone:
+        if gone:
             session.check_missing(writes[0].began)
-            self._undo(session, fields, writes)
+            for write in writes:
+                write.acknowledged = False
         if writes[0].acknowledged and fence:
             session.check_fenced(writes[0])
         return writes[0].acknowledged
@@ -86,11 +94,11 @@ class Deeds:
         """Count in a field, with a lease."""
         if (session := self._world.sessions.get(name)) is None:
             return
-        lease, asked_at = self._begin(until=self._world.time() + LEASE), self._world.time()
+        lease = self._begin(until=self._world.time() + LEASE)
         lease.fence = await self._do(self._store.lease(session.key, LEASE), lease)
         if lease.fence is None:
             return
-        session.check_lease(lease, asked_at)
+        session.check_lease(lease, self._world.time())
         session.leases.append(lease)
         record = await self._store.load(session.key)
         if record is not None and not record.replaced:
@@ -115,6 +123,14 @@ class Deeds:
             if session.revoked is revoked and session.created.over(asked.began):
                 check = session.check_live if session.key in listed else session.check_missing
                 check(asked.began)
+
+    async def rebalance(self) -> None:
+        """Do what ``python -m tornado_ext.sessions.ring rebalance`` does."""
+        nodes = {name: name for name in self._ring}
+        replicas = Replicas(nodes, Ring(nodes), "")
+        with suppress(Refused, NodeFailed):
+            await rebalance(replicas, [], KEYS_A_SECOND, Progress(StringIO()))
+        await replicas.close()
 
     # What they share.
 

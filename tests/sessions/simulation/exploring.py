@@ -11,7 +11,7 @@ from tests.sessions.simulation.world import Choose, Step, World, data_of
 NODES = "abc"  # of the ring at first; d is there to be added
 RINGS = {"abc": "abcd", "abcd": "abc"}
 SESSIONS, USERS, FIELDS = "st", "uv", "xy"
-TRIES = 30  # orders in which a shorter plan is tried
+TRIES = 15  # orders in which a shorter plan is tried
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,18 @@ def random_run(seed: int) -> Run:
             steps.append(_deed(chance, at, number, late))
         elif kind < 0.75:
             steps.append(
-                draw([("quiet",), ("wait", 0.1), ("wait", 1.0), ("wait", 6.0), ("die", at)])
+                draw([("quiet",), ("quiet",), ("wait", 0.1), ("wait", 1.0), ("die", at)])
             )
         elif away:
             steps.append(away)
             away = None
-        elif kind < 0.94 or len(skews) < 2:
+        elif kind < 0.96:
             fault, away = _fault(chance, draw(ring), at)
             steps += fault
         else:
             ring = RINGS[ring]
             steps += [("replace", one, ring) for one in range(len(skews))]
+            steps += draw([[], [("settle",), ("rebalance", 0)]])
     if away:
         steps.append(away)
     steps += [("settle",), ("inspect",), *(("load", 0, name) for name in SESSIONS)]

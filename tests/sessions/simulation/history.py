@@ -67,7 +67,7 @@ class Session:
         if any(deed.sure(began) and self.created.over(deed.began) for deed in ends):
             raise Broken(f"{self.name} is there{where}, although it was ended")
 
-    def check_lease(self, lease: Deed, asked_at: float) -> None:
+    def check_lease(self, lease: Deed, now: float) -> None:
         """Raise `Broken` if a lease overlaps another one, or does not come after it."""
         assert lease.fence is not None
         for other in self.leases:
@@ -75,7 +75,7 @@ class Session:
                 continue
             if lease.fence <= other.fence:
                 raise Broken(f"fence {lease.fence} comes after {other.fence}")
-            if asked_at < other.until:
+            if now < other.until:
                 raise Broken(f"{self.name} was lent to two")
 
     def check_fenced(self, deed: Deed) -> None:

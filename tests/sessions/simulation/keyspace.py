@@ -134,6 +134,9 @@ class Keyspace:
     def persist(self, key: str) -> int:
         return int(self._get(key) is not None and self.ends.pop(key, None) is not None)
 
+    def dbsize(self) -> int:
+        return len(self._keys())
+
     def scan(self, cursor: str, *options: str) -> list[Any]:
         return self._scan(self._keys(), cursor, options)
 
@@ -262,16 +265,18 @@ class Keyspace:
         score = self._sorted(key).get(member)
         return None if score is None else _number(score)
 
-    def zremrangebyscore(self, key: str, first: str, last: str) -> int:
+    def zrangebyscore(self, key: str, first: str, last: str) -> list[str]:
         scores = self._sorted(key)
-        within = [name for name in scores if float(first) <= scores[name] <= float(last)]
-        return self.zrem(key, *within)
+        return [one for one in scores.range() if float(first) <= scores[one] <= float(last)]
+
+    def zremrangebyscore(self, key: str, first: str, last: str) -> int:
+        return self.zrem(key, *self.zrangebyscore(key, first, last))
 
     def zcard(self, key: str) -> int:
         return len(self._sorted(key))
 
     def zrandmember(self, key: str, count: str) -> list[str]:
-        return list(self._sorted(key))[: int(count)]  # any will do
+        return self._sorted(key).range()[: int(count)]  # any will do
 
     # What they share.
 

@@ -1,5 +1,6 @@
 """Lua scripts on a `Keyspace`, with Redis' conversions (Redis documentation, "Lua API reference")."""
 
+from functools import lru_cache
 from hashlib import sha1
 from typing import Any
 
@@ -65,6 +66,7 @@ class Scripts:
         return self._lua.table_from(items)
 
 
+@lru_cache
 def digest(text: str) -> str:
     """Return what EVALSHA knows a script by."""
     return sha1(text.encode(), usedforsecurity=False).hexdigest()

@@ -23,7 +23,7 @@ Choose = Callable[[int], int]  # one of so many
 
 MOMENT = 1e-5  # seconds that every move takes
 UNHURRIED = 0.05  # seconds that a command may be on its way where nothing is wrong
-KNOWN_AFTER = 2.0  # seconds in which every process learns what another has seen
+KNOWN_AFTER = 1.5  # seconds in which every process learns what another has seen
 KEPT_KEYS = "ring", "ring-id"  # of a node that has become one of a ring
 PATIENCE = 30.0  # seconds in which all is well again
 
@@ -36,7 +36,7 @@ class Process:
     def __init__(self, world: "World", ring: Iterable[str], skew: float) -> None:
         self.world, self.ring, self.skew = world, "".join(ring), skew
         self.alive = True
-        self.servers: dict[str, Server] = {}
+        self.servers: list[Server] = []  # the store's first
         self.running: set[asyncio.Task[None]] = set()
         self.context = contextvars.copy_context()
         self.store = self.context.run(self._make_store)
@@ -47,8 +47,12 @@ class Process:
 
     def server(self, url: str, _argument: str, on_connect: Callable[[str], None]) -> Server:
         """Return what the store takes for a Redis server."""
-        self.servers[url] = Server(self.world.nodes[url], on_connect)
-        return self.servers[url]
+        self.servers.append(Server(self.world.nodes[url], on_connect))
+        return self.servers[-1]
+
+    def server_at(self, name: str) -> Server | None:
+        """Return that of the store at a node, if its ring has that."""
+        return next((server for server in self.servers if server.node.name == name), None)
 
     def begin(self, deed: Coroutine[Any, Any, None]) -> None:
         task = self.world.loop.create_task(deed, context=self.context)
@@ -65,7 +69,7 @@ class Process:
         self.alive = False
         self.world.orphans |= asyncio.all_tasks(self.world.loop)  # destroyed where they are ended
         self.running.clear()
-        for server in self.servers.values():
+        for server in self.servers:
             server.alive = False
 
 
@@ -108,6 +112,10 @@ class World:
 
     def play(self, steps: Iterable[Step]) -> None:
         """Take the steps, in order; raise `Broken` if the store does what it may not."""
+        with self.loop.running():
+            self._play(steps)
+
+    def _play(self, steps: Iterable[Step]) -> None:
         left, since = deque(steps), self.loop.time()
         self.loop.run_ready()
         while left or self.busy():
@@ -128,7 +136,8 @@ class World:
             process.die()
         for task in self.orphans:
             task.cancel()
-        self.loop.run_ready()
+        with self.loop.running():
+            self.loop.run_ready()
 
     def busy(self) -> bool:
         return any(process.running for process in self.processes + self.leaving)
@@ -269,13 +278,13 @@ class World:
     def lag(self, name: str, at: int, seconds: float) -> None:
         """Have what a process sends to a node arrive late, when it has given up waiting."""
         self._disturb(name)
-        if server := self.processes[at].servers.get(name):
+        if server := self.processes[at].server_at(name):
             server.hold(seconds)
 
     def cut(self, name: str, at: int) -> None:
         """Break a connection."""
         self._disturb(name)
-        server = self.processes[at].servers.get(name)
+        server = self.processes[at].server_at(name)
         if server and (connection := server.connection):
             if connection.sent and self.choose(2):
                 connection.carry_out()

@@ -158,8 +158,8 @@ class Node:
             return SessionCorrupt(f"node {self.name!r} holds what is no session's copy: {exc}")
         if "command not allowed when used memory" in str(exc):
             return NodeFull(f"node {self.name!r} is out of memory")
-        if not self.away:
-            self.away = str(exc) or repr(exc)
+        known, self.away = self.away, str(exc) or repr(exc)
+        if not known:
             self._changed()
         timeout = isinstance(exc, (TimeoutError, StoreTimeout))
         verb = "did not answer in time" if timeout else f"failed: {exc}"

@@ -61,6 +61,8 @@ class Transfer:
         heard = {ring for each in self._nodes for ring in each.rings}
         if any(other.away or other.foreign for other in others) or heard != {self._ring}:
             return
+        if node.complete and not all(other.complete for other in others):
+            return  # until these are, it vouches for what it has had in its ring
         plan = " ".join([self._ring, *(each.run_id for each in self._nodes)])
         kept = await node.command("HGETALL", "filling")
         cursors = dict(zip(kept[::2], kept[1::2], strict=True))
@@ -72,7 +74,8 @@ class Transfer:
             await self._fill_from(node, other, cursors.get(other.name, "0"))
         if plan == " ".join([self._ring, *(each.run_id for each in self._nodes)]):
             await node.vouch(ring_id or await self._new_ring_id(), self._ring)
-            await node.command("DEL", "filling", *map(mark_key, self._strangers()))
+            for key in ("filling", *map(mark_key, self._strangers())):
+                await node.command("DEL", key)
 
     async def _fill_from(self, node: Node, other: Node, cursor: str) -> None:
         if cursor == "done":

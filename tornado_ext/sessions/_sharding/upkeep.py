@@ -34,13 +34,22 @@ HEARD_FOR = 4.0  # seconds for which a ring is in force after a process told tha
 class Upkeep:
     """Looks after the nodes on one event loop, once a second and when something happens."""
 
-    def __init__(self, replicas: "Replicas", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        replicas: "Replicas",
+        loop: asyncio.AbstractEventLoop,
+        transfer: Transfer | None = None,
+        *,
+        silent: bool = False,
+    ) -> None:
+        """Take a `Transfer` with a pace of its own; ``silent`` is not heard of by the nodes."""
         self.loop = loop
         self._replicas = replicas
         self._nodes = list(replicas.nodes.values())
         self._ring = replicas.ring.description
         self._ring_id = ""
-        self._transfer = Transfer(replicas, self._half_of_the_time)
+        self._says = "" if silent else self._ring
+        self._transfer = transfer or Transfer(replicas, self._half_of_the_time)
         self._timer: asyncio.TimerHandle | None = None
         self._look: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
@@ -86,11 +95,15 @@ class Upkeep:
 
     # Looking.
 
+    async def look(self) -> None:
+        """Look at every node once, and judge them."""
+        await asyncio.gather(*map(self._look_at, self._nodes))
+        self._judge()
+
     async def _look_at_all(self) -> None:
         self._hurried = False
         try:
-            await asyncio.gather(*map(self._look_at, self._nodes))
-            self._judge()
+            await self.look()
         except Exception:  # whatever it is, the nodes are looked at again
             app_log.exception("the nodes of the sessions can't be judged")
         self._looked.set_result(None)
@@ -105,7 +118,7 @@ class Upkeep:
     async def _look_at(self, node: Node) -> None:
         others = [other.name for other in self._nodes if other is not node]
         try:
-            await node.look(self._ring, others, HEARD_FOR)
+            await node.look(self._says, others, HEARD_FOR)
         except (NodeFailed, SessionCorrupt) as exc:
             node.away = node.away or str(exc)
 

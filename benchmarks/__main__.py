@@ -1,15 +1,20 @@
-"""Run the topics that are named, or all: ``python -m benchmarks [TOPIC ...]``."""
+"""Run the topics that are named, or all: ``python -m benchmarks [TOPIC ...]``.
+
+A run of all of them writes docs/benchmarks.md.
+"""
 
 import importlib
 import os
 import pkgutil
 import platform
 import sys
+import time
 
 import tornado
 
 import benchmarks
 from benchmarks._figures import header, row
+from benchmarks._page import write
 
 
 def topics() -> list[str]:
@@ -19,7 +24,7 @@ def topics() -> list[str]:
 
 
 def main(names: list[str]) -> None:
-    """Print a table with a row for each figure, as it is measured."""
+    """Print a table with a row for each figure, topic by topic."""
     unknown = [name for name in names if name not in topics()]
     if unknown:
         sys.exit(f"No such topic: {' '.join(unknown)}. There are: {' '.join(topics())}")
@@ -29,9 +34,13 @@ def main(names: list[str]) -> None:
         f"Tornado {tornado.version}\n\n{header()}",
         flush=True,
     )
+    start, figures = time.monotonic(), {}
     for name in names or topics():
-        for figure in importlib.import_module(f"benchmarks.{name}").measure():
+        figures[name] = importlib.import_module(f"benchmarks.{name}").measure()
+        for figure in figures[name]:
             print(row(name, figure), flush=True)
+    if not names:
+        write(figures, time.monotonic() - start)
 
 
 if __name__ == "__main__":

@@ -221,6 +221,72 @@ async def test_two_processes_bring_a_node_up_to_date_together(
     await other.close()
 
 
+# Processes that do not know yet what another has seen.
+
+
+@pytest.fixture
+def missed(io_loop: IOLoop, shards: Shards, store: ShardedRedisStore) -> str:
+    """The key of a session of which its first owner has missed everything; no process knows."""
+    key = owned_by(store, "a", "b")
+    io_loop.run_sync(
+        lambda: store.create(key, Record(RECORD.fields, 1.5, 2.5, "7", ends_at=END), TTL)
+    )
+    on(shards["a"], "DEL", f"session:{key}")
+    return key
+
+
+@pytest.mark.gen_test
+async def test_save_does_not_take_one_owner_at_his_word_that_there_is_no_session(
+    store: ShardedRedisStore, missed: str
+) -> None:
+    assert await store.save(missed, change(b="2")) == []
+    assert (await store.load(missed) or RECORD).fields == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize("replaced_for", [0, 60])
+@pytest.mark.gen_test
+async def test_logout_does_not_take_one_owner_at_his_word_that_there_is_no_session(
+    shards: Shards, store: ShardedRedisStore, missed: str, replaced_for: float
+) -> None:
+    held = await store.delete(missed, replaced_for=replaced_for)
+    assert held is not None
+    assert held.fields == {"a": "1"}
+    assert await store.save(missed, change(b="2")) is None
+    assert all(on(shards[name], "HEXISTS", f"session:{missed}", "gone") for name in "ab")
+
+
+@pytest.mark.gen_test
+async def test_lease_is_refused_by_any_owner_that_has_lent_it(
+    shards: Shards, store: ShardedRedisStore, missed: str
+) -> None:
+    fence = await store.lease(missed, 10)
+    assert fence is not None
+    on(shards["a"], "HDEL", f"session:{missed}", "fence", "until", "lent")
+    assert await store.lease(missed, 10) is None
+    await store.release(missed, fence)
+    assert await store.lease(missed, 10) is not None
+
+
+@pytest.mark.gen_test
+async def test_old_sessions_leave_the_index_only_if_no_owner_has_them(
+    store: ShardedRedisStore, missed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", 0.001)
+    await asyncio.sleep(0.01)
+    await store.create("new", Record({}, 1.5, 2.5, "7", ends_at=END), TTL)
+    assert {info.key for info in await store.sessions_of("7")} == {missed, "new"}
+
+
+@pytest.mark.gen_test
+async def test_replaced_session_is_told_what_any_owner_had(
+    shards: Shards, store: ShardedRedisStore, missed: str
+) -> None:
+    await store.save(missed, change(b="2"))
+    on(shards["a"], "HDEL", f"session:{missed}", ":b")
+    held = await store.delete(missed, replaced_for=60)
+    assert (held or RECORD).fields == {"a": "1", "b": "2"}
+
+
 # Changes of the ring.
 
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions._sharding import scripts
 from tornado_ext.sessions._sharding.clock import Clock, before
-from tornado_ext.sessions._sharding.copies import REPLACED, copy_of, merge, record_of
+from tornado_ext.sessions._sharding.copies import REPLACED, Copy, copy_of, merge, record_of
 from tornado_ext.sessions._sharding.node import Key, Node, NodeHealth, Write
-from tornado_ext.sessions._sharding.replicas import Decision, Replicas
+from tornado_ext.sessions._sharding.replicas import Replicas
 from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.errors import (
     LeaseLost,
@@ -19,6 +19,7 @@ from tornado_ext.sessions.errors import (
     StoreUnavailable,
 )
 from tornado_ext.sessions.ring import Ring
+from tornado_ext.sessions.saving import is_live
 from tornado_ext.sessions.store import (
     MAX_BYTES,
     MAX_KEYS,
@@ -36,6 +37,7 @@ LISTED_FOR = 60  # seconds for which a deletion is listed
 AT_ONCE = 50  # sessions of a user
 
 ENDED, REVOKED = "ended", "revoked"
+MAY_HAVE_MISSED = scripts.MISSING, scripts.TOO_LARGE, scripts.LEASE_LOST  # as a save may say
 NOTHING_TO_BURY = {("live", scripts.MISSING), ("missing", scripts.GONE)}
 
 
@@ -131,7 +133,9 @@ class ShardedRedisStore(SessionStore):
             )
             return verdict
 
-        decision = await self._replicas.decide(write.key, decide)
+        decision = await self._replicas.decide(
+            write.key, decide, lambda verdict: verdict in MAY_HAVE_MISSED
+        )
         deleted = decision.verdict
         if deleted == scripts.LEASE_LOST:
             raise LeaseLost("the exclusive block took longer than its lease")
@@ -155,9 +159,8 @@ class ShardedRedisStore(SessionStore):
     async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
         """Put a tombstone in the place of each copy."""
         kind = f"{REPLACED} {time.time() + replaced_for!r}" if replaced_for else ENDED
-        decision = await self._bury(Key("session", key), kind, "live", ENDED_FOR)
-        _, held = decision.verdict
-        ended, _ = record_of(copy_of(held))
+        _, held = await self._bury(Key("session", key), kind, "live", ENDED_FOR)
+        ended, _ = record_of(held)
         if ended is not None and ended.user_id is not None:
             with suppress(StoreUnavailable):  # it leaves the index at a later login, then
                 await self._leave(key_of(ended.user_id), [key])
@@ -174,7 +177,9 @@ class ShardedRedisStore(SessionStore):
             )
             return given
 
-        decision = await self._replicas.decide(write.key, ask)
+        decision = await self._replicas.decide(
+            write.key, ask, lambda verdict: verdict == scripts.GONE
+        )
         fence: int = decision.verdict
         if fence in (scripts.MISSING, scripts.GONE):
             return None
@@ -224,22 +229,20 @@ class ShardedRedisStore(SessionStore):
         ended, user = 0, key_of(str(user_id))
         while keys := await self._indexed(user):
             for first in range(0, len(keys), AT_ONCE):
-                batch = keys[first : first + AT_ONCE]
-                burying = (
-                    self._bury(Key("session", key), REVOKED, "any", REVOKED_FOR) for key in batch
-                )
-                decisions = await asyncio.gather(*burying, return_exceptions=True)
-                buried = [
-                    (key, decision)
-                    for key, decision in zip(batch, decisions, strict=True)
-                    if isinstance(decision, Decision)
-                ]
-                ended += sum(bool(is_live(decision)) for _, decision in buried)
-                await self._leave(user, [key for key, _ in buried])
-                for decision in decisions:
-                    if isinstance(decision, BaseException):
-                        raise decision
+                ended += await self._revoke(user, keys[first : first + AT_ONCE])
         return ended
+
+    async def _revoke(self, user: str, keys: Sequence[str]) -> int:
+        burying = (self._bury(Key("session", key), REVOKED, "any", REVOKED_FOR) for key in keys)
+        results = await asyncio.gather(*burying, return_exceptions=True)
+        pairs = zip(keys, results, strict=True)
+        buried = {key: each for key, each in pairs if not isinstance(each, BaseException)}
+        if buried:
+            await self._leave(user, list(buried))
+        for failure in results:
+            if isinstance(failure, BaseException):
+                raise failure
+        return sum(code == scripts.DONE for code, _ in buried.values())
 
     async def _indexed(self, user: str) -> list[str]:
         replies = await self._replicas.read(Key("user", user), "ZRANGE", 0, -1)
@@ -259,9 +262,8 @@ class ShardedRedisStore(SessionStore):
         await self._replicas.repeat(decision, write, ask)
         with suppress(StoreUnavailable):  # then they leave at a later login
             for settled in decision.verdict:
-                buried = await self._bury(Key("session", settled), REVOKED, "missing", REVOKED_FOR)
-                code, held = buried.verdict
-                if code != scripts.GONE or "gone" in copy_of(held):
+                if not is_live(await self.load(settled)):
+                    await self._bury(Key("session", settled), REVOKED, "missing", REVOKED_FOR)
                     await self._leave(user, [settled])
 
     async def _leave(self, user: str, keys: Sequence[str]) -> None:
@@ -270,34 +272,40 @@ class ShardedRedisStore(SessionStore):
 
     # Tombstones.
 
-    async def _bury(self, key: Key, kind: str, what: str, seconds: float) -> Decision:
-        """Leave tombstones; the verdict is what became of it on one owner, and what was there."""
+    async def _bury(self, key: Key, kind: str, what: str, seconds: float) -> tuple[int, Copy]:
+        """Leave tombstones; return what became of it on one owner, and what was there on all."""
         write = self._write(key, seconds)
         full: list[Node] = []
 
-        async def bury(node: Node, marks: Sequence[str], what: str) -> tuple[int, list[str]]:
+        async def bury(node: Node, marks: Sequence[str], what: str) -> tuple[int, Copy]:
             code, held = await node.write(scripts.BURY, write, marks, kind, what)
             if code == scripts.FULL:
                 full.append(node)
-            return code, held
+                code = scripts.DONE
+            return code, copy_of(held)
 
-        decision = await self._replicas.decide(key, lambda node, marks: bury(node, marks, what))
-        code, _ = decision.verdict
+        decision = await self._replicas.decide(
+            key,
+            lambda node, marks: bury(node, marks, what),
+            lambda verdict: (what, verdict[0]) == ("live", scripts.MISSING),
+        )
+        code, held = decision.verdict
         if (what, code) in NOTHING_TO_BURY:
-            return decision
+            return code, held
         everywhere = "missing" if what == "missing" else "any"
 
-        async def repeat(node: Node) -> None:
+        async def repeat(node: Node) -> Copy:
             if code == scripts.GONE:  # some other owner may have missed the tombstone that is there
                 await self._replicas.copy(key, decision.node, node)
-            else:
-                await bury(node, (), everywhere)
+                return {}
+            _, held = await bury(node, (), everywhere)
+            return held
 
-        await self._replicas.repeat(decision, write, repeat)
+        copies = await self._replicas.repeat(decision, write, repeat)
         takers = [node for node in (decision.node, *decision.others) if node not in full]
         if full and takers:
             await takers[0].mark(write, [node.name for node in full])
-        return decision
+        return code, merge([held, *copies])
 
     def _write(self, key: Key, seconds: float) -> Write:
         return Write(key, self._clock.stamp(), milliseconds(seconds))
@@ -315,12 +323,6 @@ class ShardedRedisStore(SessionStore):
     async def close(self) -> None:
         """Close the connections of the running event loop to every server."""
         await self._replicas.close()
-
-
-def is_live(decision: Decision) -> bool:
-    """Tell whether a tombstone has taken the place of a live copy."""
-    code, held = decision.verdict
-    return code == scripts.DONE or (code == scripts.FULL and "gone" not in copy_of(held))
 
 
 def milliseconds(seconds: float) -> int:

@@ -122,19 +122,22 @@ class Replicas:
 
     # Writing.
 
-    async def decide(self, key: Key, ask: Callable[[Node, list[str]], Awaitable[Any]]) -> Decision:
+    async def decide(
+        self,
+        key: Key,
+        ask: Callable[[Node, list[str]], Awaitable[Any]],
+        doubtful: Callable[[Any], bool] = lambda _: False,
+    ) -> Decision:
         """Have one owner take a write, together with marks against those that are away.
+
+        A ``doubtful`` verdict may come from a node that missed what another has: it counts when
+        all say so.
 
         :raises StoreUnavailable: if none does that can vouch.
         """
         deadline = asyncio.get_running_loop().time() + PATIENCE
         refused: dict[str, NodeFailed] = {}
-        if self._is_calm_here():
-            first, *others = self._owners_here(key)
-            try:
-                return Decision(first, await decided(first, ask(first, [])), others)
-            except NodeFailed as exc:
-                refused[first.name] = exc
+        doubts: dict[str, Decision] = {}
         while True:
             owners = self.owners(key)
             present = [
@@ -145,21 +148,25 @@ class Replicas:
             vouching = [node for node in present if self.vouches(node, key)]
             if not vouching and len(present) == len(owners) and all(n.complete for n in present):
                 vouching = present if await self._level(key, present) else []
-            if not vouching:
+            node = next((node for node in vouching if node.name not in doubts), None)
+            if node is None:
+                if doubts:
+                    return next(iter(doubts.values()))
                 if refused:
                     raise next(iter(refused.values()))
                 await self.progress(deadline)
                 continue
-            node = vouching[0]
             others = [other for other in present if other is not node]
             absent = [name for name in owners if self.nodes.get(name) not in present]
             try:
                 decision = Decision(node, await decided(node, ask(node, absent)), others)
             except NodeFailed as exc:
                 refused[node.name] = exc
-            else:
+                continue
+            if not doubtful(decision.verdict):
                 self._missed([self.nodes[name] for name in refused])
                 return decision
+            doubts[node.name] = decision
 
     async def repeat(
         self, decision: Decision, write: Write, ask: Callable[[Node], Awaitable[Any]]

@@ -133,8 +133,8 @@ local held = redis.call('HMGET', KEYS[1], 'size', 'gone', 'fence', 'until', 'len
 if held[2] or not held[1] then return -1 end
 local fence, left = tonumber(held[3] or 0), tonumber(held[4] or 0) - now
 local given = tonumber(ARGV[5])
+if fence ~= given and left > 0 and left <= tonumber(held[5]) then return 0 end
 if ARGV[6] == 'ask' then
-  if left > 0 and left <= tonumber(held[5]) then return 0 end
   given = math.max(given, fence + 1)
 elseif fence > given then
   return 0

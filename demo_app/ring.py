@@ -7,7 +7,7 @@ from uhashring import HashRing
 
 from tornado_ext.sessions.sharded import ShardedRedisStore
 
-SAMPLES = 720  # keys, of which each is drawn where it falls
+SAMPLES = 360  # keys, of which each is drawn where it falls
 HASHES = 2**32
 CENTRE = 120.0  # of a square of twice the size
 OUTER, INNER = (92, 112), (68, 88)  # radii: of owners, and of replicas

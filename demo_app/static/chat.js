@@ -274,11 +274,11 @@ async function showOlder(link) {
     const before = scroller.scrollHeight;
     const top = scroller.scrollTop;
     const first = log.firstElementChild;
-    log.setAttribute("aria-live", "off"); // it is no news
+    scroller.setAttribute("aria-live", "off"); // it is no news
     log.prepend(...page.querySelectorAll("#log > .message"));
     for (const message of log.children) dress(message);
     if (first) scroller.scrollTop = top + scroller.scrollHeight - before;
-    setTimeout(() => log.setAttribute("aria-live", "polite"), 500);
+    setTimeout(() => scroller.setAttribute("aria-live", "polite"), 500);
     const further = page.getElementById("older");
     if (further) link.href = further.href;
     else link.remove();

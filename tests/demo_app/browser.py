@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 from selenium.common.exceptions import WebDriverException
-from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -79,6 +79,20 @@ class Person:
         value: str = cookie["value"]
         return value
 
+    def press(self, *keys: str) -> None:
+        """Type, wherever the focus is."""
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
+
+    def focus(self, selector: str) -> None:
+        """Go on with the Tab key until an element has the focus."""
+        element = self.driver.find_element(By.CSS_SELECTOR, selector)
+        for _ in range(40):
+            if self.driver.switch_to.active_element == element:
+                return
+            self.press(Keys.TAB)
+        raise AssertionError(f"{selector} is out of reach")
+
     # In a room.
 
     def enter(self, room: str) -> None:
@@ -136,3 +150,12 @@ def chromium() -> Iterator[Chrome]:
             yield driver
         finally:
             driver.quit()
+
+
+def look(driver: Chrome, scheme: str) -> None:
+    """Prefer a colour scheme, and no movement that a photograph could catch half-way."""
+    features = [
+        {"name": "prefers-color-scheme", "value": scheme},
+        {"name": "prefers-reduced-motion", "value": "reduce"},
+    ]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})

@@ -6,14 +6,16 @@ from pathlib import Path
 
 from selenium.webdriver import Chrome
 
-from tests.demo_app.browser import Person, chromium
+from tests.demo_app.browser import Person, chromium, look
 from tests.demo_app.process import Program
 
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}  # CSS pixels
+SCHEMES = {"light": "", "dark": "-dark"}  # and what ends the names of the files
+PAGES = {"rooms": "/", "account": "/account", "internals": "/internals", "nothing": "/nothing"}
 ROOM = "storm-watch"
 SETTLE = """
     document.activeElement.blur();
-    document.querySelectorAll('.log').forEach(log => { log.scrollTop = log.scrollHeight; });
+    document.querySelectorAll('#scroller').forEach(log => { log.scrollTop = log.scrollHeight; });
 """
 
 TALK = [
@@ -30,21 +32,25 @@ def main() -> None:
     """Walk through the app and photograph it."""
     directory = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/screenshots")
     directory.mkdir(parents=True, exist_ok=True)
-    with Program("demo_app", "--port=0") as program, chromium() as one, chromium() as other:
+    with Program("demo_app.full", "--port=0") as program, chromium() as one, chromium() as other:
         url = program.prints(r"http://\S+")[0][0]
         mira, jonas = Person(one, url, "Mira Okafor"), Person(other, url, "Jonas <jo> Lindqvist")
-        look(one, "light")
-        mira.open("/login")
-        shoot(one, directory / "login")
-        mira.open("/register")
-        mira.fill(name=" ", password="short")
-        shoot(one, directory / "errors")
+        for scheme, suffix in SCHEMES.items():
+            look(one, scheme)
+            mira.open("/login")
+            shoot(one, directory / f"login{suffix}")
+            mira.open("/register")
+            mira.fill(name=" ", password="short")
+            shoot(one, directory / f"errors{suffix}")
         talk(mira, jonas)
-        for scheme, name in [("light", "chat"), ("dark", "chat-dark")]:
+        for scheme, suffix in SCHEMES.items():
             look(one, scheme)
             mira.enter(ROOM)
             mira.sees(mira.name, jonas.name)
-            shoot(one, directory / name)
+            shoot(one, directory / f"chat{suffix}")
+            for page, path in PAGES.items():
+                mira.open(path)
+                shoot(one, directory / f"{page}{suffix}")
 
 
 def talk(mira: Person, jonas: Person) -> None:
@@ -55,19 +61,11 @@ def talk(mira: Person, jonas: Person) -> None:
         mira.open("/")
         mira.fill(room=room)
     mira.wait_until_connected()
+    jonas.enter("release")
     jonas.enter(ROOM)
     for speaker, text in TALK:
         (mira, jonas)[speaker].say(text)
         mira.hears(text)
-
-
-def look(driver: Chrome, scheme: str) -> None:
-    """Prefer a colour scheme, and no movement that a photograph could catch half-way."""
-    features = [
-        {"name": "prefers-color-scheme", "value": scheme},
-        {"name": "prefers-reduced-motion", "value": "reduce"},
-    ]
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 def shoot(driver: Chrome, path: Path) -> None:

@@ -3,12 +3,15 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
+import axe_core_python
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
-from tests.demo_app.browser import PASSWORD, Person, chromium
+from tests.demo_app.browser import PASSWORD, Person, chromium, look
 from tests.demo_app.process import Program
 from tests.demo_app.wire import cut_off
 from tornado_ext.sessions.codec import key_of
@@ -16,6 +19,8 @@ from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing._process import free_port
 
 ADDRESS = r"http://127\.0\.0\.1:\d+"
+AXE = Path(next(iter(axe_core_python.__path__)), "axe.min.js")
+RUN_AXE = "const done = arguments[0]; axe.run().then(found => done(found.violations))"
 SHARD = r"127\.0\.0\.1:(?P<port>\d+) +session shard (?P<name>\w), pid (?P<pid>\d+)"
 
 
@@ -169,6 +174,9 @@ def test_reading_works_without_javascript(drivers: list[Chrome], embedded: Progr
         texts = [each.text for each in jan.driver.find_elements(By.CSS_SELECTOR, ".text")]
         assert texts[-1] == "read me"
         assert "Writing needs it" in jan.driver.find_element(By.TAG_NAME, "main").text
+        jan.leave_by("noscript button")
+        assert jan.path == "/rooms/lobby"
+        assert jan.driver.find_elements(By.CSS_SELECTOR, "noscript button") == []
         jan.open("/")
         jan.log_out()
         assert jan.path == "/login"
@@ -287,3 +295,51 @@ def test_who_logged_out_elsewhere_is_shown_the_door_on_reconnecting(drivers: lis
         ann.driver.delete_cookie("session")
         program.restart()
         ann.wait_for(lambda: [ann.path], ["/login?next=%2Frooms%2Flobby"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(drivers: list[Chrome], full: Program, scheme: str) -> None:
+    address = full.prints(ADDRESS)[0][0]
+    oda, _ = meet(drivers, [address, address], [f"oda {scheme}", ""])
+    look(oda.driver, scheme)
+    oda.open("/login")
+    assert violations(oda) == []
+    oda.open("/register")
+    oda.fill(name=" ", password="short")
+    assert violations(oda) == []
+    oda.register()
+    for room in ("one", "two"):
+        oda.open("/")
+        oda.fill(room=f"{room}-{scheme}")
+    oda.wait_until_connected()
+    oda.say("see https://example.com")
+    oda.hears("see https://example.com")
+    oda.driver.execute_script("pending.push({ key: '1', text: 'waits' }); keep();")  # type: ignore[no-untyped-call]
+    assert violations(oda) == []
+    for page in ("/", "/account", "/internals", "/nothing"):
+        oda.open(page)
+        assert violations(oda) == [], page
+
+
+def test_everything_can_be_done_by_keyboard(drivers: list[Chrome], embedded: Program) -> None:
+    address = embedded.prints(ADDRESS)[0][0]
+    pia, _ = meet(drivers, [address, address], ["pia", ""])
+    pia.open("/register")
+    pia.press(pia.name, Keys.TAB, PASSWORD, Keys.ENTER)
+    pia.wait_for(lambda: [pia.path], ["/"])
+    pia.press(Keys.TAB, Keys.ENTER)  # skips to the content
+    pia.press(Keys.TAB, Keys.ENTER)  # the first room
+    pia.wait_until_connected()
+    pia.focus("#text")
+    pia.press("by hand", Keys.ENTER)
+    pia.hears("by hand")
+    pia.focus(".title form button")
+    pia.press(Keys.ENTER)
+    pia.wait_for(lambda: [pia.path], ["/"])
+
+
+def violations(person: Person) -> list[str]:
+    """Return what axe-core finds on the page that is shown."""
+    person.driver.execute_script(AXE.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
+    found = person.driver.execute_async_script(RUN_AXE)  # type: ignore[no-untyped-call]
+    return [f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in found]

@@ -1,6 +1,7 @@
 """What happens to a ring in the course of its life."""
 
 import asyncio
+import random
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -72,6 +73,8 @@ async def add_node(world: World, shard: str, hold: float) -> None:
     await world.add(ADDED)
     world.ring.append(ADDED)
     await restart_apps(world)
+    await world.settle()
+    await world.rebalance()
 
 
 async def add_node_apart(world: World, shard: str, hold: float) -> None:
@@ -99,6 +102,7 @@ async def remove_node(world: World, shard: str, hold: float) -> None:
     world.ring.remove(shard)
     await restart_apps(world)
     await world.settle()
+    await world.rebalance(shard)
     await world.kill(shard)
 
 
@@ -106,6 +110,8 @@ async def change_weight(world: World, shard: str, hold: float) -> None:
     """Give a node twice of what it had."""
     world.weights[shard] = 2
     await restart_apps(world)
+    await world.settle()
+    await world.rebalance()
 
 
 async def restart_all(world: World, shard: str, hold: float) -> None:
@@ -131,6 +137,14 @@ async def slow_down(world: World, shard: str, hold: float) -> None:
             await asyncio.sleep(hold)
 
 
+async def kill_app(world: World, shard: str, hold: float) -> None:
+    """Kill a shard, and each app process while it brings that one up to date."""
+    await kill(world, shard, hold)
+    for app in world.apps:
+        await asyncio.sleep(random.uniform(0, 1))
+        await world.restart(app, kill=True)
+
+
 EVENTS = {
     event.name: event
     for event in (
@@ -146,5 +160,6 @@ EVENTS = {
         Event("slow", slow_down, proxied=True),
         Event("told apart", add_node_apart, hold=APART),
         Event("killed while told", add_node_and_kill, hold=2.0),
+        Event("apps killed", kill_app),
     )
 }

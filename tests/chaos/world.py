@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -47,6 +47,12 @@ class AppProcess:
         assert self._process is not None
         self._process.terminate()
         self._process.wait(STOP_TIMEOUT)
+        self.said += self._guard.log.read_text()
+
+    def kill(self) -> None:
+        """End it in the middle of what it does."""
+        assert self._process is not None
+        self._guard.kill(self._process)
         self.said += self._guard.log.read_text()
 
     def close(self) -> None:
@@ -96,23 +102,23 @@ class World:
             proxy = self.proxies[name] = DelayingProxy(server.port)
             await self._stack.enter_async_context(proxy)
 
-    def nodes(self) -> list[str]:
-        """Return the ring as ``name=url``, the way that command lines take it."""
+    def nodes(self, called: Mapping[str, str]) -> list[str]:
+        """Return the ring the way that command lines take it; some nodes are ``called`` so."""
         at: dict[str, RedisServer | DelayingProxy] = {**self.servers, **self.proxies}
-        return [f"{name}={at[name].url}" for name in self.ring]
+        return [f"{called.get(name, name)}={at[name].url}" for name in self.ring]
 
     async def start(self, app: AppProcess) -> None:
         """Start a process on the ring as it is configured now, and wait until it serves."""
         weights = [f"--weight={name}={weight}" for name, weight in self.weights.items()]
-        app.start([*self.nodes(), *weights])
+        app.start([*self.nodes({}), *weights])
         async with asyncio.timeout(START_TIMEOUT):
             while await self._states(app) is None:
                 await asyncio.sleep(POLL_INTERVAL)
 
-    async def restart(self, app: AppProcess) -> None:
-        """Have a process end in good order, and start it on the ring as it is configured now."""
+    async def restart(self, app: AppProcess, *, kill: bool = False) -> None:
+        """Have a process end, in good order or not, and start it on the ring as it is now."""
         self.wire.restarting = True
-        await asyncio.to_thread(app.stop)
+        await asyncio.to_thread(app.kill if kill else app.stop)
         await self.start(app)
         self.wire.restarting = False
 
@@ -128,6 +134,16 @@ class World:
             if loop.time() > began + SETTLE_TIMEOUT:
                 raise NotSettled(str(said))
             await asyncio.sleep(POLL_INTERVAL)
+
+    async def rebalance(self, *leaving: str) -> None:
+        """Give each node what it owns, and no more, as people do it; raises `NotSettled`."""
+        nodes = self.nodes({name: f"{name}*{weight}" for name, weight in self.weights.items()})
+        for name in leaving:
+            nodes += ["--from", f"{name}={self.servers[name].url}"]
+        command = [sys.executable, "-m", "tornado_ext.sessions.ring", "rebalance", *nodes]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise NotSettled(f"rebalance: {done.stdout} {done.stderr}")
 
     async def configure(self, name: str, setting: str, value: str | int) -> None:
         """Set an option of a running server."""

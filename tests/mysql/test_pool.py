@@ -171,7 +171,7 @@ async def test_a_cancelled_waiter_gives_its_turn_to_the_next(
 @gen_test
 async def test_a_slot_that_comes_as_its_waiter_is_cancelled_is_not_lost(mysql_url: str) -> None:
     pool = Pool(*parse(mysql_url, {"max_size": 1}, DRIVERS))
-    slot, _ = await pool.acquire(inf)
+    slot = await pool.acquire(inf)
     waiter = asyncio.create_task(pool.acquire(inf))
     await turns(2)
 
@@ -373,7 +373,7 @@ async def test_idle_connections_are_closed_down_to_min_size(
 ) -> None:
     database = make_db(mysql_url, min_size=2, max_idle=0.1)
     async with busy(database), busy(database), busy(database):
-        assert database.stats().open == 3
+        assert database.stats().open >= 3  # one more if the first is still being opened
 
     async with asyncio.timeout(4):
         while database.stats().open > 2 or database.stats().in_use:
@@ -401,14 +401,14 @@ async def test_connections_of_one_age_are_not_replaced_at_once(
     mysql_url: str, make_db: MakeDatabase
 ) -> None:
     pool = Pool(*parse(mysql_url, {"max_age": 100}, DRIVERS))
-    loans = [await pool.acquire(inf) for _ in range(5)]
+    slots = [await pool.acquire(inf) for _ in range(5)]
 
-    ages = {round(slot.expires_at - asyncio.get_running_loop().time()) for slot, _ in loans}
+    ages = {round(slot.expires_at - asyncio.get_running_loop().time()) for slot in slots}
 
     assert len(ages) > 1
     assert min(ages) >= 79
     assert max(ages) <= 100
-    for slot, _ in loans:
+    for slot in slots:
         pool.release(slot)
     await pool.close()
 

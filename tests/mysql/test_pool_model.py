@@ -11,12 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
 from tornado_ext.mysql._url import parse
-from tornado_ext.mysql.drivers import DRIVERS, DriverConnection
+from tornado_ext.mysql.drivers import DRIVERS
 from tornado_ext.mysql.pool import Pool, Slot
 
 SIZE = 3
-
-Loan = tuple[Slot, DriverConnection]
 
 
 class Model(RuleBasedStateMachine):
@@ -28,13 +26,13 @@ class Model(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.pool = Pool(*parse(self.url, {"max_size": SIZE}, DRIVERS))
-        self.lent: list[Loan] = []
-        self.waiting: list[asyncio.Task[Loan]] = []
+        self.lent: list[Slot] = []
+        self.waiting: list[asyncio.Task[Slot]] = []
 
     def run(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
 
-    def start(self) -> "asyncio.Task[Loan]":
+    def start(self) -> "asyncio.Task[Slot]":
         return self.loop.create_task(self.pool.acquire(inf))
 
     @rule()
@@ -50,9 +48,9 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.lent)
     @rule(which=st.integers(0, SIZE - 1), broken=st.booleans())
     def give_back(self, which: int, broken: bool) -> None:
-        slot, connection = self.lent.pop(which % len(self.lent))
+        slot = self.lent.pop(which % len(self.lent))
         if broken:
-            connection.terminate()
+            slot.connection.terminate()
         self.run(self.release(slot))
         if self.waiting:
             self.lent.append(self.run(self.waiting.pop(0)))
@@ -65,7 +63,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule()
     def cancel_a_waiter_whose_slot_comes(self) -> None:
-        slot, _ = self.lent.pop()
+        slot = self.lent.pop()
         assert self.cancel(self.waiting.pop(0), slot)
         if self.waiting:
             self.lent.append(self.run(self.waiting.pop(0)))
@@ -76,12 +74,12 @@ class Model(RuleBasedStateMachine):
         task = self.start()
         self.run(turns(after))
         if not self.cancel(task):
-            self.run(self.release(task.result()[0]))
+            self.run(self.release(task.result()))
 
     async def release(self, slot: Slot) -> None:
         self.pool.release(slot)
 
-    def cancel(self, task: "asyncio.Task[Loan]", slot: Slot | None = None) -> bool:
+    def cancel(self, task: "asyncio.Task[Slot]", slot: Slot | None = None) -> bool:
         async def wait() -> None:
             if slot is not None:
                 self.pool.release(slot)
@@ -96,16 +94,16 @@ class Model(RuleBasedStateMachine):
     def the_counts_are_right(self) -> None:
         stats = self.pool.stats()
         assert (stats.in_use, stats.waiting) == (len(self.lent), len(self.waiting))
-        assert stats.open >= sum(not connection.closed for _, connection in self.lent)
+        assert stats.open >= sum(slot.is_open for slot in self.lent)
 
     @invariant()
     def nobody_shares(self) -> None:
-        assert len({id(connection) for _, connection in self.lent}) == len(self.lent)
+        assert len({id(slot.connection) for slot in self.lent}) == len(self.lent)
 
     def teardown(self) -> None:
         for task in self.waiting:
             self.cancel(task)
-        for slot, _ in self.lent:
+        for slot in self.lent:
             self.run(self.release(slot))
         self.run(self.pool.close())
         assert (self.pool.stats().in_use, self.pool.stats().open) == (0, 0)

@@ -196,6 +196,26 @@ async def test_the_server_ends_what_took_too_long(db: Database) -> None:
 
 
 @gen_test
+async def test_the_time_limit_of_one_statement_does_not_end_the_next(db: Database) -> None:
+    async with db.transaction() as tx:
+        await tx.fetch_value("SELECT 1", timeout=0.2)
+
+        assert await tx.fetch_value("SELECT 1 + SLEEP(0.3)") == 1
+
+
+@gen_test
+async def test_the_time_that_the_reader_takes_is_no_wait_of_an_iteration(db: Database) -> None:
+    sql = "SELECT REPEAT('x', 10000) AS text FROM seq_1_to_500"  # in several reads
+    number = 0
+    async for _ in db.iterate(sql, timeout=0.3):
+        number += 1
+        if number == 1:
+            await asyncio.sleep(0.4)
+
+    assert number == 500
+
+
+@gen_test
 async def test_the_server_is_told_a_limit_when_it_changes(db: Database) -> None:
     async def limit(timeout: float | None) -> float:
         value = await db.fetch_value("SELECT @@max_statement_time", timeout=timeout)

@@ -6,10 +6,11 @@ import json
 import pytest
 
 from tornado_ext.mysql import Row
+from tornado_ext.mysql._row import make_rows
 
 
 def row(**values: object) -> Row:
-    return Row({name: place for place, name in enumerate(values)}, tuple(values.values()))
+    return make_rows([(name,) for name in values], [tuple(values.values())])[0]
 
 
 def test_a_row_is_a_mapping_in_the_order_of_its_columns() -> None:

@@ -3,7 +3,6 @@
 from tornado_ext.mysql._row import Row as Row
 from tornado_ext.mysql.connection import Connection as Connection
 from tornado_ext.mysql.database import Database as Database
-from tornado_ext.mysql.drivers import Result as Result
 from tornado_ext.mysql.errors import AuthenticationFailed as AuthenticationFailed
 from tornado_ext.mysql.errors import CommitUnknown as CommitUnknown
 from tornado_ext.mysql.errors import ConnectFailed as ConnectFailed
@@ -24,3 +23,4 @@ from tornado_ext.mysql.errors import QueryTimeout as QueryTimeout
 from tornado_ext.mysql.errors import ReadOnlyServer as ReadOnlyServer
 from tornado_ext.mysql.mixin import DatabaseMixin as DatabaseMixin
 from tornado_ext.mysql.pool import PoolStats as PoolStats
+from tornado_ext.mysql.queries import Result as Result

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from itertools import count
 from typing import Any
@@ -107,11 +107,14 @@ class Connection(Queries):
             self._own.terminate()
 
     async def _send(self, statement: bytes, limit: Limit, *, ends: bool = False) -> None:
-        async with self._driver(limit, ends=ends) as driver:
+        with self._statement(ends=ends) as driver:
             await driver.query(statement, limit)
 
-    @asynccontextmanager
-    async def _driver(self, _: Limit, *, ends: bool = False) -> AsyncIterator[DriverConnection]:
+    async def _driver(self, _: Limit) -> AbstractContextManager[DriverConnection]:
+        return self._statement()
+
+    @contextmanager
+    def _statement(self, *, ends: bool = False) -> Iterator[DriverConnection]:
         """Lend the connection for a statement, or for one that ``ends`` a block."""
         if self._left:
             raise ProgrammingError("a connection was used after its block")

@@ -5,14 +5,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from ssl import SSLContext
-from types import TracebackType
 from typing import TypeVar
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.mysql._url import parse
 from tornado_ext.mysql.connection import Connection
-from tornado_ext.mysql.drivers import DRIVERS, DriverConnection, Limit
-from tornado_ext.mysql.errors import Deadlock, LockTimeout, ProgrammingError
+from tornado_ext.mysql.drivers import DRIVERS, Limit
+from tornado_ext.mysql.errors import Deadlock, LockTimeout
 from tornado_ext.mysql.pool import Pool, PoolStats, Slot
 from tornado_ext.mysql.queries import Queries, Seconds
 
@@ -111,16 +110,16 @@ class Database(Queries):
     @asynccontextmanager
     async def _lend(self, limit: Limit) -> AsyncIterator[tuple[Slot, Connection]]:
         pool = self._pool
-        slot, driver = await pool.acquire(limit.deadline)
-        connection = Connection(driver, self._options)
+        slot = await pool.acquire(limit.deadline)
+        connection = Connection(slot.connection, self._options)
         try:
             yield slot, connection
         finally:
             connection._left = True
             pool.release(slot)
 
-    def _driver(self, limit: Limit) -> "_Loan":
-        return _Loan(self._pool, limit)
+    def _driver(self, limit: Limit) -> Awaitable[Slot]:
+        return self._pool.acquire(limit.deadline)
 
     @asynccontextmanager
     async def _transaction(
@@ -131,28 +130,3 @@ class Database(Queries):
             connection._transaction(limit, isolation, read_only),
         ):
             yield connection
-
-
-class _Loan:
-    """A connection for one statement. A class, for it costs half of a generator."""
-
-    __slots__ = ("_driver", "_limit", "_pool", "_slot")
-
-    def __init__(self, pool: Pool, limit: Limit) -> None:
-        self._pool = pool
-        self._limit = limit
-
-    async def __aenter__(self) -> DriverConnection:
-        self._slot, self._driver = await self._pool.acquire(self._limit.deadline)
-        return self._driver
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        at_rest = self._driver.at_rest
-        self._pool.release(self._slot)
-        if exc is None and not at_rest:
-            raise ProgrammingError(
-                "the statement left a transaction open or autocommit off, which was undone:"
-                " use transaction() or acquire()"
-            )

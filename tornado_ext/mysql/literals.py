@@ -66,6 +66,8 @@ def render(sql: str, parameters: Sequence[object], named: Mapping[str, object]) 
     don't match, or a parameter is of a type that can't be one.
     """
     template = _template(sql)
+    if not (parameters or named or template.names):
+        return _encoded(template.texts[0])
     return _encoded(_filled(template, _values(template, parameters, named)))
 
 

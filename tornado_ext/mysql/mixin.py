@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 
 from tornado.iostream import IOStream
 from tornado.web import Application
@@ -105,11 +105,8 @@ class RequestTransaction(Queries):
         if self.over:
             raise _over()
 
-    @asynccontextmanager
-    async def _driver(self, limit: Limit) -> AsyncIterator[DriverConnection]:
-        connection = await self._begun(limit)
-        async with connection._driver(limit) as driver:
-            yield driver
+    async def _driver(self, limit: Limit) -> AbstractContextManager[DriverConnection]:
+        return await (await self._begun(limit))._driver(limit)
 
     @asynccontextmanager
     async def _transaction(

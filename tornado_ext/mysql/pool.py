@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from time import monotonic
+from types import TracebackType
 
 from tornado_ext.mysql._url import Address, Options
 from tornado_ext.mysql.drivers import DRIVERS, DriverConnection
@@ -45,13 +47,14 @@ class PoolStats:
 class Slot:
     """A place for one connection. Who holds the slot may use the connection, and nobody else."""
 
-    __slots__ = ("_address", "_connection", "_options", "expires_at", "used_at")
+    __slots__ = ("_address", "_connection", "_options", "_pool", "expires_at", "used_at")
 
-    def __init__(self, address: Address, options: Options) -> None:
+    def __init__(self, pool: "Pool", address: Address, options: Options) -> None:
+        self._pool = pool
         self._address = address
         self._options = options
         self._connection: DriverConnection | None = None
-        self.expires_at = 0.0  # in the time of the loop, as all times here
+        self.expires_at = 0.0  # on the `time.monotonic` clock, as all times here
         self.used_at = 0.0
 
     @property
@@ -59,19 +62,43 @@ class Slot:
         """Whether there is a connection."""
         return self._connection is not None and not self._connection.closed
 
-    async def connect(self, deadline: float) -> DriverConnection:
-        """Return a connection that lives, a new one if need be.
+    @property
+    def is_trusted(self) -> bool:
+        """Whether there is one, not too old, and not idle for so long that it may be dead."""
+        now = monotonic()
+        return self._connection is not None and self.used_at + TRUSTED_IDLE > now < self.expires_at
+
+    @property
+    def connection(self) -> DriverConnection:
+        """The connection, which a slot has while it is lent."""
+        return self._connection  # type: ignore[return-value]  # see `Pool.acquire`
+
+    def __enter__(self) -> DriverConnection:
+        """Lend the connection for one statement; give the slot back at the end."""
+        return self._connection  # type: ignore[return-value]  # see `Pool.acquire`
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        at_rest = self._connection is None or self._connection.at_rest
+        self._pool.release(self)
+        if exc is None and not at_rest:
+            raise ProgrammingError(
+                "the statement left a transaction open or autocommit off, which was undone:"
+                " use transaction() or acquire()"
+            )
+
+    async def connect(self, deadline: float) -> None:
+        """See that there is a connection that lives, a new one if need be.
 
         Raises `ConnectFailed` after ``connect_timeout``, or at the ``deadline``, at the latest.
         """
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         connection = self._connection
-        if connection is not None and now < min(self.used_at + TRUSTED_IDLE, self.expires_at):
-            return connection
         timeout = self._options.connect_timeout
-        limit = min(now + timeout, deadline)
+        limit = min(timeout, deadline - now)
         try:
-            async with asyncio.timeout_at(limit):
+            async with asyncio.timeout(limit):
                 if connection is not None and now >= self.expires_at:
                     await self.quit()
                     connection = None
@@ -81,23 +108,26 @@ class Slot:
                     age = self._options.max_age * random.uniform(1 - AGE_JITTER, 1)  # noqa: S311
                     self.expires_at = now + age
         except TimeoutError:
-            raise ConnectFailed(
-                f"{self._address} did not answer within {limit - now:.2g} s"
-            ) from None
+            raise ConnectFailed(f"{self._address} did not answer within {limit:.2g} s") from None
         except ConnectionLost as exc:
             raise ConnectFailed(f"{self._address}: {exc}") from exc
         self._connection = connection
-        return connection
 
-    def settle(self) -> None:
-        """Drop the connection unless its next borrower would get his own answers."""
-        self.used_at = asyncio.get_running_loop().time()
+    def settle(self) -> bool:
+        """Drop the connection unless its next borrower would get his own answers.
+
+        Tell whether there still is one.
+        """
+        self.used_at = monotonic()
         connection = self._connection
-        if connection is None or (connection.usable and connection.at_rest):
-            return
-        if connection.usable:
+        if connection is None:
+            return False
+        if connection.closed or connection.busy:
+            self.terminate()
+        elif not connection.at_rest:
             log.warning("a statement left a transaction open or autocommit off: connection closed")
-        self.terminate()
+            self.terminate()
+        return self._connection is not None
 
     def terminate(self) -> None:
         """Close the connection at once."""
@@ -121,7 +151,7 @@ class Pool:
 
     def __init__(self, address: Address, options: Options) -> None:
         self._options = options
-        self._slots = [Slot(address, options) for _ in range(options.max_size)]
+        self._slots = [Slot(self, address, options) for _ in range(options.max_size)]
         # While a task waits, none is free: a slot that comes back goes to the first that waits,
         # and not to whoever comes along.
         self._free = deque(self._slots)
@@ -131,23 +161,25 @@ class Pool:
         self._warm = False
         self._closed = False
 
-    async def acquire(self, deadline: float) -> tuple[Slot, DriverConnection]:
-        """Return a slot, which must be given to `release`, and the connection in it.
+    async def acquire(self, deadline: float) -> Slot:
+        """Return a slot, which must be given to `release`, with a connection in it.
 
         Raises `PoolTimeout` or what `Slot.connect` raises, at the ``deadline`` at the latest.
         """
-        slot = await self._take(deadline)
+        slot = self._free.pop() if self._free and not self._closed else await self._wait(deadline)
         try:
-            if not self._warm:
-                self._warm_up()
-            return slot, await slot.connect(deadline)
+            if not slot.is_trusted:
+                if not self._warm:
+                    self._warm_up()
+                await slot.connect(deadline)
         except BaseException:
             self.release(slot)
             raise
+        return slot
 
     def release(self, slot: Slot) -> None:
         """Take a slot back. Never waits, so that nothing can cancel it."""
-        slot.settle()
+        is_open = slot.settle()
         if self._closed:
             slot.terminate()
         while self._waiters:
@@ -155,7 +187,7 @@ class Pool:
             if not waiter.done():
                 waiter.set_result(slot)
                 return
-        if slot.is_open:
+        if is_open and not self._closed:
             self._free.append(slot)  # the next to be lent
             if self._sweeper is None:
                 self._sweep_later()
@@ -195,19 +227,16 @@ class Pool:
             waiting=sum(not waiter.done() for waiter in self._waiters),
         )
 
-    async def _take(self, deadline: float) -> Slot:
+    async def _wait(self, deadline: float) -> Slot:
         if self._closed:
             raise _closed()
-        if self._free:
-            return self._free.pop()
-        now = asyncio.get_running_loop().time()
-        limit = min(now + self._options.acquire_timeout, deadline)
+        limit = min(self._options.acquire_timeout, deadline - monotonic())
         try:
-            async with asyncio.timeout_at(limit):
+            async with asyncio.timeout(limit):
                 return await self._turn()
         except TimeoutError:
             raise PoolTimeout(
-                f"no connection came free within {limit - now:.2g} s: {self.stats()}"
+                f"no connection came free within {limit:.2g} s: {self.stats()}"
             ) from None
 
     async def _turn(self) -> Slot:
@@ -235,7 +264,7 @@ class Pool:
     def _sweep(self) -> None:
         """Close connections that were idle for too long, but keep ``min_size``."""
         self._sweeper = None
-        limit = asyncio.get_running_loop().time() - self._options.max_idle
+        limit = monotonic() - self._options.max_idle
         open_slots = [slot for slot in self._free if slot.is_open]  # the longest idle first
         spare = max(0, self.stats().open - self._options.min_size)
         for slot in open_slots[:spare]:

@@ -1,17 +1,21 @@
 """What can be asked of a database, and of one connection."""
 
-import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    contextmanager,
+)
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado_ext.middleware.request_id import request_id
-from tornado_ext.mysql._row import Row
+from tornado_ext.mysql._row import Row, make_rows
 from tornado_ext.mysql._url import Options, check_seconds
-from tornado_ext.mysql.drivers import DriverConnection, Limit, Result
+from tornado_ext.mysql.drivers import Answer, DriverConnection, Limit
 from tornado_ext.mysql.errors import DatabaseError
 from tornado_ext.mysql.literals import render, render_many
 
@@ -21,6 +25,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Seconds = float | None  # None: as the `Database` has it
+
+
+class Result(NamedTuple):
+    """What came of a statement."""
+
+    rowcount: int  # rows returned, or changed: an UPDATE to the value that was there changes none
+    lastrowid: int  # the first AUTO_INCREMENT value of an INSERT, 0 if none or with RETURNING
 
 
 class Queries(ABC):
@@ -39,20 +50,22 @@ class Queries(ABC):
         self, sql: str, /, *parameters: object, timeout: Seconds = None, **named: object
     ) -> Result:
         """Run a statement; return its ``rowcount`` and ``lastrowid``."""
-        return await self._ask(sql, parameters, named, timeout)
+        answer = await self._ask(sql, parameters, named, timeout)
+        return Result(answer.affected_rows, answer.insert_id or 0)
 
     async def fetch_all(
         self, sql: str, /, *parameters: object, timeout: Seconds = None, **named: object
     ) -> list[Row]:
         """Return all rows."""
-        return _rows(await self._ask(sql, parameters, named, timeout))
+        answer = await self._ask(sql, parameters, named, timeout)
+        return make_rows(answer.description, answer.rows)
 
     async def fetch_one(
         self, sql: str, /, *parameters: object, timeout: Seconds = None, **named: object
     ) -> Row | None:
         """Return the first row, None if there is none."""
-        rows = _rows(await self._ask(sql, parameters, named, timeout))
-        return rows[0] if rows else None
+        answer = await self._ask(sql, parameters, named, timeout)
+        return make_rows(answer.description, answer.rows[:1])[0] if answer.rows else None
 
     async def fetch_value(
         self, sql: str, /, *parameters: object, timeout: Seconds = None, **named: object
@@ -72,16 +85,17 @@ class Queries(ABC):
         with _naming(sql):
             statement = render(sql, parameters, named)
             limit = self._limit(timeout)
-            async with (
-                self._driver(limit) as driver,
-                aclosing(driver.stream(statement, limit)) as results,
-            ):
-                with self._timing(sql):  # until the first rows are there
-                    result = await anext(results, None)
-                while result is not None:
-                    for row in _rows(result):
-                        yield row
-                    result = await anext(results, None)
+            with await self._driver(limit) as driver:
+                async with aclosing(driver.stream(statement, limit)) as batches:
+                    start = monotonic()
+                    try:
+                        batch = await anext(batches, None)
+                    finally:
+                        self._check_time(sql, start)
+                    while batch is not None:
+                        for row in make_rows(*batch):
+                            yield row
+                        batch = await anext(batches, None)
 
     async def executemany(
         self, sql: str, rows: Iterable[object], *, timeout: Seconds = None
@@ -94,10 +108,14 @@ class Queries(ABC):
         limit = self._limit(timeout)
         changed = 0
         with _naming(sql):
-            async with self._transaction(limit) as tx, tx._driver(limit) as driver:
-                for statement in render_many(sql, rows):
-                    with self._timing(sql):
-                        changed += (await driver.query(statement, limit)).rowcount
+            async with self._transaction(limit) as tx:
+                with await tx._driver(limit) as driver:
+                    for statement in render_many(sql, rows):
+                        start = monotonic()
+                        try:
+                            changed += (await driver.query(statement, limit)).affected_rows
+                        finally:
+                            self._check_time(sql, start)
         return changed
 
     def transaction(
@@ -118,36 +136,35 @@ class Queries(ABC):
         parameters: Sequence[object],
         named: dict[str, object],
         timeout: Seconds,
-    ) -> Result:
+    ) -> Answer:
         try:
             statement = render(sql, parameters, named)
             limit = self._limit(timeout)
-            async with self._driver(limit) as driver:
-                with self._timing(sql):
+            with await self._driver(limit) as driver:
+                start = monotonic()
+                try:
                     return await driver.query(statement, limit)
+                finally:
+                    self._check_time(sql, start)
         except DatabaseError as exc:
             exc.sql = sql
             raise
 
-    @contextmanager
-    def _timing(self, sql: str) -> Iterator[None]:
-        start = monotonic()
-        try:
-            yield
-        finally:
-            seconds = monotonic() - start
-            if seconds >= self._options.slow_query:
-                _log_slow(sql, seconds)
+    def _check_time(self, sql: str, start: float) -> None:
+        seconds = monotonic() - start
+        if seconds >= self._options.slow_query:
+            milliseconds, request = round(seconds * 1000), request_id.get()
+            log.warning("slow query, %d ms, request %s: %s", milliseconds, request, sql)
 
     def _limit(self, timeout: Seconds = None) -> Limit:
         if timeout is None:
             timeout = self._options.timeout
         else:
             check_seconds("timeout", timeout)
-        return Limit(timeout, asyncio.get_running_loop().time() + timeout)
+        return Limit(timeout, monotonic() + timeout)
 
     @abstractmethod
-    def _driver(self, limit: Limit) -> AbstractAsyncContextManager[DriverConnection]:
+    def _driver(self, limit: Limit) -> Awaitable[AbstractContextManager[DriverConnection]]:
         """Lend a connection for one statement."""
 
     @abstractmethod
@@ -165,13 +182,3 @@ def _naming(sql: str) -> Iterator[None]:
     except DatabaseError as exc:
         exc.sql = sql
         raise
-
-
-def _log_slow(sql: str, seconds: float) -> None:
-    milliseconds = round(seconds * 1000)
-    log.warning("slow query, %d ms, request %s: %s", milliseconds, request_id.get(), sql)
-
-
-def _rows(result: Result) -> list[Row]:
-    columns = {name: position for position, name in enumerate(result.columns)}
-    return [Row(columns, values) for values in result.rows]

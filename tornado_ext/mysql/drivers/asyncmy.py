@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from tornado_ext.mysql._url import Address
-from tornado_ext.mysql.drivers.connection import DriverConnection
+from tornado_ext.mysql.drivers.connection import DriverConnection, Values
 from tornado_ext.mysql.errors import AuthenticationFailed
 
 MULTI_STATEMENTS, DEPRECATE_EOF = 1 << 16, 1 << 24  # capabilities, in the login
@@ -49,17 +49,14 @@ class AsyncmyConnection(DriverConnection):
         super().terminate()
         self._transport.abort()
 
-    async def _wait(self, call: Awaitable[Any]) -> Any:
-        return await call
-
-    async def _rows(self, result: Any) -> tuple[tuple[object, ...], ...]:
+    async def _rows(self, answer: Any) -> Values:
         # asyncmy 0.2.18 would go on to read, and hold it all, while the rows are looked at.
         self._transport.resume_reading()
-        row = await result._read_rowdata_packet_unbuffered()
+        row = await answer._read_rowdata_packet_unbuffered()
         if row is None:
             return ()
         self._transport.pause_reading()
-        return (row, *result._take_pending_rows())
+        return (row, *answer._take_pending_rows())
 
     def _leave(self) -> Awaitable[Any]:
         return self.client.ensure_closed()  # type: ignore[no-any-return]  # no types

@@ -2,11 +2,12 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import suppress
-from math import ceil
+from math import ceil, inf
+from time import monotonic
 from types import TracebackType
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from tornado_ext._extras import require
 from tornado_ext.mysql._url import Address
@@ -31,48 +32,25 @@ _LIMIT = b"/*M!100101 SET max_statement_time = %.6f *//*!50708 SET max_execution
 _NOTHING = b"DO 0"  # leaves the warnings of the statement before it, as a statement without tables
 
 
+Columns = Sequence[tuple[Any, ...]]  # each a name, and more
+Values = Sequence[tuple[object, ...]]
+
+
 class Limit(NamedTuple):
     """How long a call may take."""
 
     seconds: float  # that the server may work on a statement
-    deadline: float  # when the caller has had enough, in the time of the loop
+    deadline: float  # when the caller has had enough, on the `time.monotonic` clock
 
 
-class Result(NamedTuple):
-    """What came of a statement."""
+class Answer(Protocol):
+    """What came of a statement, as the libraries have it."""
 
-    rowcount: int  # rows returned, or changed: an UPDATE to the value that was there changes none
-    lastrowid: int  # the first AUTO_INCREMENT value of an INSERT, 0 if none or with RETURNING
-    columns: tuple[str, ...]
-    rows: tuple[tuple[object, ...], ...]
-
-
-class Exchange:
-    """Have a connection to oneself; close it unless the answer is read to its end."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: "DriverConnection") -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        if self._connection.closed:
-            raise ConnectionLost("the connection was lost before this statement")
-        if self._connection.busy:
-            raise ProgrammingError("another task is in the middle of a statement on the connection")
-        self._connection.busy = True
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self._connection.busy = False
-        if exc is None or (isinstance(exc, DatabaseError) and _leaves_in_order(exc)):
-            return
-        self._connection.terminate()
-        if isinstance(exc, TimeoutError):
-            raise QueryTimeout("the server did not answer the statement in time") from None
-        if isinstance(exc, Exception) and not isinstance(exc, DatabaseError):
-            raise meaning(exc) from exc
+    affected_rows: int
+    insert_id: int | None
+    description: Columns | None  # None if there are no rows
+    rows: Values | None
+    has_next: object
 
 
 class DriverConnection(ABC):
@@ -90,8 +68,34 @@ class DriverConnection(ABC):
         self.client = client
         self.closed = False
         self.busy = False
-        self._status = AUTOCOMMIT
+        self.late = False  # closed, because an answer did not come in time
+        self.in_transaction = False  # after the last statement
+        self.at_rest = True  # the next statement would be committed at once
         self._limited = 0.0  # seconds, what the server was told last
+        self._deadline = inf  # of what is waited for
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = inf
+
+    def __enter__(self) -> None:
+        """Have the connection to oneself, to send a statement and read all of the answer."""
+        if self.closed:
+            raise ConnectionLost("the connection was lost before this statement")
+        if self.busy:
+            raise ProgrammingError("another task is in the middle of a statement on the connection")
+        self.busy = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """Close the connection unless the answer was read to its end."""
+        self.busy = False
+        if exc is None or (isinstance(exc, DatabaseError) and _leaves_in_order(exc)):
+            return
+        self.terminate()
+        if self.late and isinstance(exc, Exception):
+            raise QueryTimeout("the server did not answer the statement in time") from None
+        if isinstance(exc, Exception) and not isinstance(exc, DatabaseError):
+            raise meaning(exc) from exc
 
     @classmethod
     def load(cls) -> Any:
@@ -118,45 +122,45 @@ class DriverConnection(ABC):
     @property
     def usable(self) -> bool:
         """Whether the next statement would get its own answer."""
-        return not self.closed and not self.busy
+        return not (self.closed or self.busy)
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction was open after the last statement."""
-        return bool(self._status & IN_TRANSACTION)
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether the next statement would be committed at once."""
-        return self._status & (IN_TRANSACTION | AUTOCOMMIT) == AUTOCOMMIT
-
-    async def query(self, sql: bytes, limit: Limit) -> Result:
+    async def query(self, sql: bytes, limit: Limit) -> Answer:
         """Send a statement and read the answer.
 
         Raises `DatabaseError`. Only if the server said so the connection can go on.
         """
-        with Exchange(self):
-            async with asyncio.timeout_at(limit.deadline):
-                if limit.seconds != self._limited:
-                    await self._limit(limit.seconds)
-                return await self._ask(sql)
+        with self:
+            self._deadline = limit.deadline
+            if limit.deadline < self._alarm_at:
+                self._set_alarm()
+            if limit.seconds != self._limited:
+                await self._limit(limit.seconds)
+            try:
+                return await self._query(sql)
+            except DatabaseError as exc:
+                if _leaves_in_order(exc):
+                    await self._query(_NOTHING)  # for the status, which an error comes without
+                raise
 
-    async def stream(self, sql: bytes, limit: Limit) -> AsyncGenerator[Result, None]:
+    async def stream(
+        self, sql: bytes, limit: Limit
+    ) -> AsyncGenerator[tuple[Columns, Values], None]:
         """Send a statement and yield its rows as they come, some at a time.
 
         The connection is closed if they are not read to the end.
         """
-        with Exchange(self):
-            async with asyncio.timeout_at(limit.deadline):
-                await self._limit(0)  # the reader may take his time
-                result = await self._begin(sql, unbuffered=True)
-                rows = await self._rows(result)
-            while rows:
-                yield Result(len(rows), 0, _columns(result), rows)
-                async with asyncio.timeout(limit.seconds):
-                    rows = await self._rows(result)
-            async with asyncio.timeout(limit.seconds):
-                await self._end(result)
+        with self:
+            self._deadline = limit.deadline
+            self._set_alarm()
+            await self._limit(0)  # the reader may take his time
+            await self._wait(self.client.query(sql, unbuffered=True))
+            answer = self.client._result
+            while rows := await self._rows(answer):
+                self._deadline = inf
+                yield answer.description, rows
+                self._deadline = monotonic() + limit.seconds
+                self._set_alarm()
+            await self._end(answer)
 
     async def answers(self, deadline: float) -> bool:
         """Tell whether the server is still there."""
@@ -177,6 +181,7 @@ class DriverConnection(ABC):
     def terminate(self) -> None:
         """Close at once. The server rolls back what was not committed."""
         self.closed = True
+        self._stop_alarm()
         self.client.close()
 
     async def _limit(self, seconds: float) -> None:
@@ -184,56 +189,68 @@ class DriverConnection(ABC):
         await self._query(_LIMIT % (seconds, ceil(seconds * 1000)))
         self._limited = seconds
 
-    async def _ask(self, sql: bytes) -> Result:
+    async def _query(self, sql: bytes) -> Answer:
         try:
-            return await self._query(sql)
-        except DatabaseError as exc:
-            if _leaves_in_order(exc):
-                await self._query(_NOTHING)  # for the status, which an error comes without
-            raise
-
-    async def _query(self, sql: bytes) -> Result:
-        try:
-            result = await self._begin(sql)
-            await self._end(result)
+            # The libraries' cursors would ask for each warning and raise it as Python's.
+            await self._wait(self.client.query(sql))
+            answer: Answer = self.client._result
+            if answer.has_next or answer.description is None:
+                await self._end(answer)
         except Exception as exc:
             raise meaning(exc) from exc
-        return Result(
-            result.affected_rows, result.insert_id or 0, _columns(result), result.rows or ()
-        )
+        self.client._result = None  # or the rows would be held until the next statement
+        return answer
 
-    async def _begin(self, sql: bytes, *, unbuffered: bool = False) -> Any:
-        # The libraries' cursors would ask for each warning and raise it as Python's.
-        await self._wait(self.client.query(sql, unbuffered))
-        return self.client._result
-
-    async def _end(self, result: Any) -> None:
-        while result.has_next:  # a procedure's status follows its rows
+    async def _end(self, answer: Any) -> None:
+        while answer.has_next:  # a procedure's status follows its rows
             await self._wait(self.client.next_result())
-            result = self.client._result
-        if result.description is None:  # rows come without the status
-            self._status = result.server_status
+            answer = self.client._result
+        if answer.description is None:  # rows come without the status
+            status = answer.server_status
+            self.in_transaction = bool(status & IN_TRANSACTION)
+            self.at_rest = status & (IN_TRANSACTION | AUTOCOMMIT) == AUTOCOMMIT
+
+    def _set_alarm(self) -> None:
+        """See that the connection is closed if an answer is still waited for at the deadline.
+
+        A timer for each statement would cost more than all else: one serves as long as it does
+        not ring too late.
+        """
+        if self._deadline < self._alarm_at:
+            self._stop_alarm()
+            self._alarm_at = self._deadline
+            delay = self._deadline - monotonic()
+            self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._stop_alarm()
+        if self.busy and monotonic() >= self._deadline:
+            self.late = True
+            self.terminate()
+        elif self.busy:
+            self._set_alarm()
+
+    def _stop_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_at = None, inf
 
     @classmethod
     @abstractmethod
     async def _connect(cls, address: Address) -> Any:
         """Return a client that is logged in, with nothing left open if that fails."""
 
-    @abstractmethod
-    async def _wait(self, call: Awaitable[Any]) -> Any:
-        """Await a call of the library, so that cancelling it leaves nothing behind."""
+    def _wait(self, call: Awaitable[Any]) -> Awaitable[Any]:
+        """Make a call of the library one whose cancellation leaves nothing behind."""
+        return call
 
     @abstractmethod
-    async def _rows(self, result: Any) -> tuple[tuple[object, ...], ...]:
-        """Return the next rows of an unbuffered result, none at its end."""
+    async def _rows(self, answer: Any) -> Values:
+        """Return the next rows of an unbuffered answer, none at its end."""
 
     @abstractmethod
     def _leave(self) -> Awaitable[Any]:
         """Say good-bye, which spares the server's log a line."""
-
-
-def _columns(result: Any) -> tuple[str, ...]:
-    return tuple(column[0] for column in result.description or ())
 
 
 def _leaves_in_order(exc: DatabaseError) -> bool:

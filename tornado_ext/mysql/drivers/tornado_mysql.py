@@ -15,7 +15,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import Resolver
 
 from tornado_ext.mysql._url import Address
-from tornado_ext.mysql.drivers.connection import DriverConnection
+from tornado_ext.mysql.drivers.connection import DriverConnection, Values
 from tornado_ext.mysql.errors import AuthenticationFailed, ConnectFailed
 
 BINARY, UTF8MB4 = 63, 45  # ids of collations
@@ -62,19 +62,19 @@ class TornadoMySQLConnection(DriverConnection):
             if not client.logged_in:
                 stream.close()
 
-    async def _wait(self, call: Awaitable[Any]) -> Any:
-        return await _settled(call)
+    def _wait(self, call: Awaitable[Any]) -> Awaitable[Any]:
+        return _settled(call)
 
-    async def _rows(self, result: Any) -> tuple[tuple[object, ...], ...]:
+    async def _rows(self, answer: Any) -> Values:
         rows: list[tuple[object, ...]] = []
         while len(rows) < ROWS:
-            row = await _settled(result._read_rowdata_packet_unbuffered())
+            row = await _settled(answer._read_rowdata_packet_unbuffered())
             if row is None:
                 break
             rows.append(row)
         # What has come already is read without a turn of the loop, whose callbacks would pile up.
         await asyncio.sleep(0)
-        return tuple(rows)
+        return rows
 
     def _leave(self) -> Awaitable[Any]:
         return self.client.close_async()  # type: ignore[no-any-return]  # no types

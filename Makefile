@@ -101,7 +101,7 @@ $(VENV)/.made:
 # Install the missing ones of PROGRAMS. Debian starts a server that it installs: stop that one, for
 # the demo and the tests start servers of their own.
 demo-full bench: PROGRAMS = $(SERVERS)
-test test-lowest test-newest: PROGRAMS = $(SERVERS) $(BROWSER)
+test test-lowest test-newest: PROGRAMS = $(SERVERS) nginx:nginx $(BROWSER)
 test-long: PROGRAMS = $(SERVERS)
 chaos: PROGRAMS = redis-server:redis-server
 programs:
@@ -117,6 +117,6 @@ programs:
 	else echo "Run this first: sudo apt-get update && sudo $$install" >&2; exit 1; fi; \
 	$$sudo apt-get update; \
 	$$sudo env DEBIAN_FRONTEND=noninteractive $$install || exit 1; \
-	for service in redis-server mariadb; do \
+	for service in redis-server mariadb nginx; do \
 	    case "$$missing" in *$$service*) $$sudo service $$service stop || true;; esac; \
 	done

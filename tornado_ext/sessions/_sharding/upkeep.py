@@ -119,8 +119,10 @@ class Upkeep:
         others = [other.name for other in self._nodes if other is not node]
         try:
             await node.look(self._says, others, HEARD_FOR)
-        except (NodeFailed, SessionCorrupt) as exc:
+        except NodeFailed as exc:
             node.away = node.away or str(exc)
+        except SessionCorrupt:  # it answers, with what is no marker
+            node.away, node.marker = "", Marker("", "", "", "")
 
     def _judge(self) -> None:
         """Know the nodes by what they said of themselves and of each other."""

@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
 from signal import SIGINT
 from typing import NamedTuple, NoReturn
 
@@ -38,9 +39,9 @@ class Given(NamedTuple):
     url: str
 
 
-def main() -> None:
-    """Run a command; exit with 1 if not all is well, and with 2 for wrong arguments."""
-    options = parse()
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command, and exit: with 1 if not all is well, and with 2 for wrong arguments."""
+    options = parse(arguments)
     app_log.setLevel(logging.ERROR)  # states are told by the command itself
     try:
         run = run_status if options.command == "status" else run_rebalance
@@ -102,8 +103,8 @@ def leaving_nodes(given: list[Given], replicas: Replicas) -> list[Node]:
     return nodes
 
 
-def parse() -> Namespace:
-    """Read the command line."""
+def parse(arguments: Sequence[str] | None) -> Namespace:
+    """Read the command line, or these arguments."""
     parser = Parser(prog=PROGRAM, description="The ring of a ShardedRedisStore.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     look = commands.add_parser("status", help="tell how each node is; exit with 0 if all are ok")
@@ -130,7 +131,7 @@ def parse() -> Namespace:
         metavar="NAME=URL",
         help="a node that has left the ring, to give what it has to the others; may be repeated",
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def node(text: str) -> Given:

@@ -26,7 +26,6 @@ from tornado_ext.sessions.ring._status import other_rings, states_of, words
 LOOKED = 0.1  # seconds between two looks at how far other processes are
 MARKS = mark_key("")
 
-
 # KEYS: a copy on a node that does not own it, the marker, the rings. ARGV: this ring, and
 # for how long others are remembered. Removes the copy if the node is of this ring and has heard of
 # no other: who has another waits for as long before any node is complete in it. Returns 1 if it was
@@ -191,13 +190,12 @@ class Work:
     async def _remove(self, node: Node, keys: Sequence[Key]) -> int:
         if any(other.state(self._ring) != OK for other in self._nodes):
             await self.fill()
-        remembered = int(timing.HEARD_FOR * 1000)
-        removing = (
-            node.run(REMOVE, [str(key), "ring", "rings"], self._ring, remembered) for key in keys
-        )
+        args = self._ring, int(timing.HEARD_FOR * 1000)
+        removing = (node.run(REMOVE, [str(key), "ring", "rings"], *args) for key in keys)
         results: list[int] = await asyncio.gather(*removing)
         if -1 in results:
-            raise Refused(f"node {node.name!r} has heard of another ring: nothing more is removed")
+            refuse(self._replicas)
+            raise Refused(f"node {node.name!r} has heard of another ring, or not of this one")
         return sum(results)
 
     async def _remove_marks(self, node: Node) -> None:

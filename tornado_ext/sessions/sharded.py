@@ -82,12 +82,12 @@ class ShardedRedisStore(SessionStore):
 
     async def load(self, key: str) -> Record | None:
         """Ask all owners for the whole hash, and merge what they have."""
-        replies = await self._replicas.read(Key("session", key), "HGETALL")
-        first = replies[0][1]
-        if all(reply == first for _, reply in replies):  # which is the rule
-            copy = copy_of(first)
+        answers = await self._replicas.read(Key("session", key), "HGETALL")
+        replies = [*answers.values()]
+        if replies.count(replies[0]) == len(replies):  # which is the rule
+            copy = copy_of(replies[0])
         else:
-            copies = ((node, copy_of(reply)) for node, reply in replies)
+            copies = ((node, copy_of(reply)) for node, reply in answers.items())
             copy = merge(copy for node, copy in copies if node.complete or "gone" in copy)
         record, last = record_of(copy)
         self._clock.saw(last)
@@ -245,8 +245,8 @@ class ShardedRedisStore(SessionStore):
         return sum(code == scripts.DONE for code, _ in buried.values())
 
     async def _indexed(self, user: str) -> list[str]:
-        replies = await self._replicas.read(Key("user", user), "ZRANGE", 0, -1)
-        return list(dict.fromkeys(key for _, keys in replies for key in keys))
+        answers = await self._replicas.read(Key("user", user), "ZRANGE", 0, -1)
+        return list(dict.fromkeys(key for keys in answers.values() for key in keys))
 
     async def _enter(self, user: str, key: str, lifetime: float) -> None:
         """Put a key into a user's index; some that were in it, and whose records ended, leave."""

@@ -65,15 +65,15 @@ def record_of(copy: Copy) -> tuple[Record | None, str]:
         for name, value in copy.items():
             if name[0] == ":":
                 if value > last:
-                    last = value[:STAMP]
+                    last = value
                 if len(value) > STAMP:
                     fields[name[1:]] = value[STAMP:]
         if gone:
-            return Record(fields, replaced=True), last
-        created_at, ends_at, *user_id = copy["made"].split(" ", 2)
-        user = user_id[0] if user_id else None
-        times = float(created_at), float(copy["seen"])
-        return Record(fields, *times, user, ends_at=float(ends_at)), last
+            return Record(fields, replaced=True), last[:STAMP]
+        made = copy["made"].split(" ", 2)
+        user = made[2] if len(made) > 2 else None
+        times = float(made[0]), float(copy["seen"])
+        return Record(fields, *times, user, ends_at=float(made[1])), last[:STAMP]
     except (LookupError, ValueError) as exc:
         raise SessionCorrupt(f"a hash is no copy of a session: {exc!r}") from exc
 

@@ -68,7 +68,7 @@ class Replicas:
 
     # Reading.
 
-    async def read(self, key: Key, verb: str, *args: str | float) -> list[tuple[Node, Any]]:
+    async def read(self, key: Key, verb: str, *args: str | float) -> dict[Node, Any]:
         """Return what the owners answer to a command, when it can be believed.
 
         :raises StoreUnavailable: if it can't, for a second.
@@ -83,29 +83,29 @@ class Replicas:
             if any(self.vouches(node, key) for node in answers) or (
                 len(answers) == len(owners) and all(node.complete for node in answers)
             ):
-                return list(answers.items())
+                return answers
             await self.progress(deadline)
 
-    async def _read_calmly(
-        self, key: Key, verb: str, *args: str | float
-    ) -> list[tuple[Node, Any]] | None:
+    async def _read_calmly(self, key: Key, verb: str, *args: str | float) -> dict[Node, Any] | None:
         """Return what all owners answer where all nodes are ok; None if one fails."""
-        nodes = self._owners_here(key)
+        nodes, name = self._owners_here(key), str(key)
         asked: list[asyncio.Future[Any]] = []
-        answers = []
         node = nodes[0]
         try:
             for node in nodes:
-                asked += [node.ask(verb, str(key), *args)]
+                asked.append(node.ask(verb, name, *args))  # noqa: PERF401  # the first may be sent
+            answers = {}
             for node, reply in zip(nodes, asked, strict=True):
-                answers.append((node, await reply))
-        except Exception as exc:
+                answers[node] = await reply
+        except BaseException as exc:
+            for reply in asked:
+                reply.cancel()
+            if not isinstance(exc, Exception):
+                raise
             if isinstance(failure := node.failure(exc), SessionCorrupt):
                 raise failure from exc
-        finally:
-            for reply in asked[len(answers) :]:
-                reply.cancel()
-        return answers if self.calm and len(answers) == len(nodes) else None
+            return None
+        return answers if self.calm else None
 
     async def progress(self, deadline: float) -> None:
         """Wait until the nodes were looked at once more; StoreUnavailable after ``deadline``."""

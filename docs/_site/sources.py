@@ -9,8 +9,9 @@ from docutils import nodes
 from sphinx import addnodes
 
 ROOT = Path(__file__).parents[2]
-USERS = ("docs/examples", "docs/tutorial", "demo_app")  # where a name of the API may be used
-MOST = 4  # that are listed for one name
+# Where a name of the API may be used; the best to learn from first.
+USERS = ("docs/examples", "docs/tutorial", "docs/howto", "demo_app", "tests")
+MOST = 3  # that are listed for one name
 
 
 def setup(app):
@@ -87,8 +88,13 @@ _users = defaultdict(list)
 
 
 def imported(path):
-    """Yield what a file imports of the package."""
+    """Yield what a file imports of the package, or takes from a module of it."""
+    modules = {}
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tornado_ext"):
-            for alias in node.names:
-                yield node.module, alias.name
+        match node:
+            case ast.ImportFrom(module="tornado_ext"):
+                modules |= {alias.name: f"tornado_ext.{alias.name}" for alias in node.names}
+            case ast.ImportFrom(module=str(module)) if module.startswith("tornado_ext."):
+                yield from ((module, alias.name) for alias in node.names)
+            case ast.Attribute(value=ast.Name(id=name)) if name in modules:
+                yield modules[name], node.attr

@@ -101,6 +101,28 @@ async def test_uploads_are_limited(
         assert error in response.body.decode()
 
 
+@pytest.mark.gen_test
+async def test_failures_are_explained(browse: Browse) -> None:
+    client = browse("howto/errors")
+    assert (await client.post("/", {"note": "short"})).code == 200
+    long = await client.post("/", {"note": "." * 2000})
+    assert (long.code, json.loads(long.body)["error"]) == (413, "SessionTooLarge")
+    for _ in range(20):
+        often = await client.get("/")
+    assert (often.code, json.loads(often.body)["error"]) == (429, "RateLimited")
+    assert int(often.headers["Retry-After"]) > 0
+
+
+@pytest.mark.gen_test
+async def test_a_store_that_is_away_is_explained(browse: Browse) -> None:
+    store = RedisStore("redis://127.0.0.1:1")
+    client = browse("howto/errors", store)
+    away = await client.post("/", {"note": "short"})
+    assert (away.code, away.headers["Retry-After"]) == (503, "1")
+    assert b"Nothing is lost" in away.body
+    await store.close()
+
+
 @pytest.mark.gen_test(timeout=30)
 async def test_sessions_are_kept_where_the_sentinels_say(browse: Browse) -> None:
     with sentinel_set(1) as running:

@@ -154,7 +154,7 @@ async def pools(url: str) -> AsyncIterator[tuple[Query, Query, Query, Query]]:
         "charset": "utf8mb4",
     }
     databases = [
-        Database(url.replace("mysql", scheme, 1), max_size=WAYS)
+        Database(url.replace("mysql", scheme, 1), max_size=WAYS, connect_timeout=10)
         for scheme in ("mysql", "mysql+tornado")
     ]
     tornado = Pool({**address, "db": parts.path[1:]}, max_idle_connections=WAYS)

@@ -127,7 +127,7 @@ async def test_a_statement_of_several_packets_comes_through(db: Database) -> Non
     assert await db.fetch_value("SELECT %s", text) == text
 
 
-@gen_test
+@pytest.mark.gen_test(timeout=30)  # it moves 100 MB
 async def test_a_value_longer_than_a_packet_comes_through(
     db: Database, url: str, make_db: MakeDatabase
 ) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.sessions.machine import Sessions
-from tests.sessions.worlds import MemoryWorld, RedisWorld, SQLiteWorld, World
+from tests.sessions.worlds import MemoryWorld, RedisWorld, RingWorld, SQLiteWorld, World
 from tornado_ext.testing import RedisServer
 
 MINUTES = float(os.environ.get("SESSION_MACHINE_MINUTES", "0"))  # for all stores together
@@ -47,7 +47,7 @@ def make_world(kind: str, request: pytest.FixtureRequest) -> Callable[[], World]
         return MemoryWorld if kind == "memory" else SQLiteWorld
     request.getfixturevalue("redis_url")
     one, ring = (request.getfixturevalue(name) for name in ("redis_server", "ring"))
-    return lambda: RedisWorld([one] if kind == "redis" else ring)
+    return lambda: RedisWorld(one) if kind == "redis" else RingWorld(ring)
 
 
 @pytest.fixture(autouse=True)

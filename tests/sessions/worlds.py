@@ -30,7 +30,9 @@ from tornado_ext.sessions import (
     memory,
     saving,
     session,
+    sharded,
 )
+from tornado_ext.sessions._sharding import copies, upkeep
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
@@ -45,8 +47,10 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
     for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
       redis.call('ZINCRBY', key, -past, member)
     end
-  elseif kind == 'hash' and redis.call('HEXISTS', key, 'leased') == 1 then
-    redis.call('HINCRBY', key, 'leased', -past)
+  elseif kind == 'hash' then
+    for _, name in ipairs({'leased', 'until'}) do
+      if redis.call('HEXISTS', key, name) == 1 then redis.call('HINCRBY', key, name, -past) end
+    end
   end
   if left > 0 then redis.call('PEXPIRE', key, left - past) end
 end
@@ -168,6 +172,7 @@ class World:
         """Let time go on."""
         self.clock.now += seconds
 
+    async def before_verb(self) -> None: ...
     async def break_down(self, fault: str) -> None: ...
     async def repair(self, fault: str) -> None: ...
 
@@ -194,6 +199,7 @@ class Unreliable(SessionStore):
 
     async def _verb(self, verb: str, *args: Any, **kwargs: Any) -> Any:
         world = self._world
+        await world.before_verb()
         fault = world.plan.pop(0) if world.plan else None
         for _ in range(world.pauses.pop() if world.pauses else 0):
             await asyncio.sleep(0)
@@ -258,52 +264,101 @@ class SQLiteWorld(World):
 
 
 class RedisWorld(World):
-    def __init__(self, servers: list[RedisServer]) -> None:
-        self.servers = servers
-        if len(servers) == 1:  # a ring holds when one of its nodes fails, and not when all do
-            self.faults = (REFUSE, MUTE, FREEZE, CUT)
-        self.admins = [redis.Redis.from_url(server.url) for server in servers]
-        for admin in self.admins:
-            admin.flushall()
+    faults = (REFUSE, MUTE, FREEZE, CUT)
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self.admin = redis.Redis.from_url(server.url)
+        self.admin.flushall()
         super().__init__()
         self.hasty = self.make_store(HASTY)
 
     def make_store(self, timeout: float = PATIENT) -> SessionStore:
-        query = f"socket_timeout={timeout}&socket_connect_timeout={timeout}"
-        urls = {f"n{at}": f"{server.url}?{query}" for at, server in enumerate(self.servers)}
-        return RedisStore(urls["n0"]) if len(urls) == 1 else ShardedRedisStore(urls)
+        return RedisStore(patient(self.server, timeout))
 
     async def advance(self, seconds: float) -> None:
         await super().advance(seconds)
-        for admin in self.admins:
-            admin.eval(AGE, 0, int(seconds * 1000))
+        self.admin.eval(AGE, 0, int(seconds * 1000))
 
     async def break_down(self, fault: str) -> None:
-        for server, admin in zip(self.servers, self.admins, strict=True):
-            if fault == FREEZE:
-                server.freeze()
-            elif fault == CUT:
-                admin.client_kill_filter(_type="normal", skipme=True)
+        if fault == FREEZE:
+            self.server.freeze()
+        elif fault == CUT:
+            self.admin.client_kill_filter(_type="normal", skipme=True)
 
     async def repair(self, fault: str) -> None:
-        for server, admin in zip(self.servers, self.admins, strict=True):
-            server.thaw()
-            admin.ping()  # heard with what was said to the frozen one,
-            admin.ping()  # and after it
+        self.server.thaw()
+        self.admin.ping()  # heard with what was said to the frozen one,
+        self.admin.ping()  # and after it
         async with asyncio.timeout(10):
-            for _ in range(8):  # keys, of which each server has some
-                key = secrets.token_hex(32)
-                while not await self._answers(key):
-                    await asyncio.sleep(0.01)
+            while not await self._answers():
+                await asyncio.sleep(0.01)
 
-    async def _answers(self, key: str) -> bool:
+    async def _answers(self) -> bool:
         try:
-            return await self.store.load(key) is None
+            return await self.store.load(secrets.token_hex(32)) is None
         except StoreUnavailable:
             return False
 
     async def close(self) -> None:
         await super().close()
         await self.hasty.close()
-        for admin in self.admins:
-            admin.close()
+        self.admin.close()
+
+
+class RingWorld(World):
+    """Nodes are killed, one at a time, and come back empty: nobody is to notice."""
+
+    ROUND = 12  # verbs; one of the nodes is away for a third of them
+
+    def __init__(self, servers: list[RedisServer]) -> None:
+        self.servers = servers
+        self.away: RedisServer | None = None
+        self.verbs = 0
+        for server in servers:
+            with redis.Redis.from_url(server.url) as admin:
+                admin.flushall()
+        super().__init__()
+        for module in (copies, sharded):
+            self._patches.setattr(module, "time", self.clock)
+        self._patches.setattr(upkeep, "SHORT_INTERVAL", 0.02)
+
+    def make_store(self) -> ShardedRedisStore:
+        urls = {f"n{at}": patient(server, PATIENT) for at, server in enumerate(self.servers)}
+        return ShardedRedisStore(urls)
+
+    async def advance(self, seconds: float) -> None:
+        await super().advance(seconds)
+        for server in self.servers:
+            if server is not self.away:
+                with redis.Redis.from_url(server.url) as admin:
+                    admin.eval(AGE, 0, int(seconds * 1000))
+
+    async def before_verb(self) -> None:
+        self.verbs += 1
+        if self.verbs % self.ROUND == self.ROUND // 3:
+            await self._settled()
+            self.away = self.servers[self.verbs // self.ROUND % len(self.servers)]
+            self.away.kill()
+        elif self.verbs % self.ROUND == 2 * self.ROUND // 3:
+            self._bring_back()
+
+    def _bring_back(self) -> None:
+        if self.away is not None:
+            self.away.restart()
+            self.away = None
+
+    async def _settled(self) -> None:
+        assert isinstance(self.store, ShardedRedisStore)
+        async with asyncio.timeout(20):
+            while {node.state for node in (await self.store.health()).values()} != {"ok"}:
+                await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        await super().close()
+        self._bring_back()
+
+
+def patient(server: RedisServer, timeout: float) -> str:
+    """Return the URL of a server with these timeouts, in seconds."""
+    return f"{server.url}?socket_timeout={timeout}&socket_connect_timeout={timeout}"

@@ -85,7 +85,7 @@ class Node:
         self._changed = changed
 
     def __repr__(self) -> str:
-        return f"<Node {self.name!r} at {self.server.name}: {self.state(None)}>"
+        return f"<Node {self.name!r} at {self.server.name}: {self.why or 'answers'}>"
 
     @property
     def complete(self) -> bool:
@@ -97,7 +97,7 @@ class Node:
         """True if it also was given everything."""
         return not self.away and not self.marks and self.complete
 
-    def state(self, ring: str | None) -> str:
+    def state(self, ring: str) -> str:
         """Return its state in a process whose ring has this description."""
         if self.away or self.foreign:
             return AWAY if self.away else FOREIGN

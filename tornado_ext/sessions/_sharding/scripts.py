@@ -106,7 +106,7 @@ end
 if ARGV[5] == 'missing' and kind ~= 'none' then return {-1, held} end
 if ARGV[5] == 'live' and (gone or #held == 0) then return {gone and -1 or 0, held} end
 local ended, left = #held > 0 and not gone and 1 or 0, tonumber(ARGV[1])
-if not gone or gone:sub(1, 8) == 'replaced' then
+if not gone then
   left = math.max(left, redis.call('PTTL', KEYS[1]))
   if ARGV[4]:sub(1, 8) ~= 'replaced' then redis.call('DEL', KEYS[1]) end
   local set = redis.pcall('HSET', KEYS[1], 'gone', ARGV[4])

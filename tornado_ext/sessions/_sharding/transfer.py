@@ -34,35 +34,35 @@ class Transfer:
         self._pace = pace
         self._claimant = secrets.token_hex(8)
 
-    async def bring_up_to_date(self, node: Node, ring_id: str) -> None:
-        """Do what a node needs, unless another process does it.
+    async def bring_up_to_date(self, node: Node, ring_id: str) -> bool:
+        """Do what a node needs, unless another process does it; tell whether it was done.
 
         :raises NodeFailed: if it or another fails. What was done is done.
         """
         if not await self._claim(node, CLAIM_FOR):
-            return
+            return False
         try:
-            if node.state(self._ring) != MARKED:
-                await self._fill(node, ring_id)
+            filled = node.state(self._ring) == MARKED or await self._fill(node, ring_id)
             await self._settle_marks(node)
         finally:
             await self._claim(node, 0.001)
+        return filled
 
     async def _claim(self, node: Node, seconds: float) -> bool:
         lasts = int(seconds * 1000)
         return bool(await node.run(scripts.CLAIM, ["claim"], self._claimant, lasts))
 
-    async def _fill(self, node: Node, ring_id: str) -> None:
-        """Give a node all of its keys that others have, then its marker.
+    async def _fill(self, node: Node, ring_id: str) -> bool:
+        """Give a node all of its keys that others have, then its marker; tell whether it has it.
 
         Where it stopped is kept on the node, so that another process goes on from there.
         """
         others = [other for other in self._nodes if other is not node]
         heard = {ring for each in self._nodes for ring in each.rings}
         if any(other.away or other.foreign for other in others) or heard != {self._ring}:
-            return
+            return False
         if node.complete and not all(other.complete for other in others):
-            return  # until these are, it vouches for what it has had in its ring
+            return False  # until these are, it vouches for what it has had in its ring
         plan = " ".join([self._ring, *(each.run_id for each in self._nodes)])
         kept = await node.command("HGETALL", "filling")
         cursors = dict(zip(kept[::2], kept[1::2], strict=True))
@@ -72,10 +72,12 @@ class Transfer:
             cursors = {}
         for other in others:
             await self._fill_from(node, other, cursors.get(other.name, "0"))
-        if plan == " ".join([self._ring, *(each.run_id for each in self._nodes)]):
-            await node.vouch(ring_id or await self._new_ring_id(), self._ring)
-            for key in ("filling", *map(mark_key, self._strangers())):
-                await node.command("DEL", key)
+        if plan != " ".join([self._ring, *(each.run_id for each in self._nodes)]):
+            return False
+        await node.vouch(ring_id or await self._new_ring_id(), self._ring)
+        for key in ("filling", *map(mark_key, self._strangers())):
+            await node.command("DEL", key)
+        return True
 
     async def _fill_from(self, node: Node, other: Node, cursor: str) -> None:
         if cursor == "done":

@@ -168,10 +168,10 @@ class Upkeep:
     async def _bring_up_to_date(self, needy: list[Node]) -> None:
         for node in needy:
             try:
-                await self._transfer.bring_up_to_date(node, self._ring_id)
+                if await self._transfer.bring_up_to_date(node, self._ring_id):
+                    self.hurry()
             except NodeFailed as exc:
                 app_log.warning("session node %r is not up to date yet: %s", node.name, exc)
-        self.hurry()
 
     async def _half_of_the_time(self, _keys: int, since: float) -> None:
         """Leave as much time for requests."""

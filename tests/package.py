@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_packaging import IMPORT_ALL, ROOT, run
+from tornado_ext import __version__
 
 PEOPLE = ["tornado_ext", "demo_app", "docs", "tests", "benchmarks"]
 FILES = [
@@ -53,8 +54,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_wheel_and_its_source_are_built_and_fit_to_be_uploaded(dist: Path) -> None:
     files = sorted(dist.iterdir())
     assert [path.name for path in files] == [
-        "tornado_ext-0.1.0-py3-none-any.whl",
-        "tornado_ext-0.1.0.tar.gz",
+        f"tornado_ext-{__version__}-py3-none-any.whl",
+        f"tornado_ext-{__version__}.tar.gz",
     ]
     run(Path(sys.executable), "-m", "twine", "check", "--strict", *files)
 

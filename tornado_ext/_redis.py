@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache, partial
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
@@ -91,9 +91,14 @@ class RedisServer:
         :raises redis.exceptions.ResponseError: if Redis answered with an error.
         :raises UnicodeDecodeError: if the reply is no UTF-8.
         """
-        if not isinstance(self._target, str):
-            return await self._ask_client(args)
-        return await self.ask(*args)
+        return await self.send(*args)
+
+    def send(self, *args: str | bytes | int | float) -> Awaitable[Any]:
+        """Send a command, and return what to await for its reply: `command` in one call less.
+
+        It, or this, raises what `command` raises.
+        """
+        return self.ask(*args) if isinstance(self._target, str) else self._ask_client(args)
 
     def ask(self, *args: str | bytes | int | float) -> "asyncio.Future[Any]":
         """Send a command to the server of a URL, and return the future of its reply.
@@ -105,9 +110,9 @@ class RedisServer:
     async def script(self, text: str, keys: Sequence[str], *args: str | bytes | float) -> Any:
         """Run a Lua script, which Redis may or may not know; return and raise as `command` does."""
         try:
-            return await self.command("EVALSHA", _sha(text), len(keys), *keys, *args)
+            return await self.send("EVALSHA", _sha(text), len(keys), *keys, *args)
         except self._errors.NoScriptError:
-            return await self.command("EVAL", text, len(keys), *keys, *args)
+            return await self.send("EVAL", text, len(keys), *keys, *args)
 
     def listener(self, on_push: Callable[[Any], bool]) -> SharedConnection:
         """Return a connection of the caller's own to the server of a URL; replies are bytes."""

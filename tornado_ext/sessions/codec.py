@@ -12,7 +12,7 @@ NOTE = RESERVED + "note"  # holds what login() noted
 
 # Made once: json.dumps() with arguments makes another at each call.
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_from_json = json.JSONDecoder().decode
+_from_json = json.JSONDecoder().raw_decode
 
 
 def key_of(session_id: str) -> str:
@@ -45,7 +45,10 @@ def encode(key: str, value: Any) -> str:
 def decode(fields: dict[str, str]) -> dict[str, Any]:
     """Return the values of a record's fields, or raise `SessionCorrupt`."""
     try:
-        values = _from_json(f"[{','.join(fields.values())}]")
+        text = f"[{','.join(fields.values())}]"
+        values, end = _from_json(text)
+        if end < len(text):
+            raise ValueError(f"there is more after {end} characters")
         return dict(zip(fields, values, strict=True))
     except (ValueError, RecursionError) as exc:
         raise SessionCorrupt(f"a session's record can't be decoded: {exc}") from exc

@@ -79,7 +79,8 @@ class SessionCookie:
 
     def ids(self, cookies: list[str]) -> list[str]:
         """Return the ids in a request's headers, each once: what can't be an id is not there."""
-        return list(dict.fromkeys(self.pattern.findall(";".join(cookies))))
+        found: list[str] = self.pattern.findall(";".join(cookies))
+        return found if len(found) < 2 else list(dict.fromkeys(found))
 
     def send(self, handler: RequestHandler, session_id: str | None, max_age: float) -> None:
         """Have the client keep ``session_id`` for ``max_age`` seconds, or forget its cookie."""

@@ -65,9 +65,6 @@ class RedisStore(SessionStore):
         :raises ConfigurationError: if the URL, the prefix or a limit can't be right.
         """
         self._server = RedisServer(server, "RedisStore(server)")
-        self._configure(key_prefix, max_bytes, max_keys)
-
-    def _configure(self, key_prefix: str, max_bytes: int, max_keys: int) -> None:
         if not isinstance(key_prefix, str):
             raise ConfigurationError(f"key_prefix must be a string, not {key_prefix!r}")
         self._prefix = key_prefix
@@ -75,7 +72,11 @@ class RedisStore(SessionStore):
 
     async def load(self, key: str) -> Record | None:
         """Ask for the whole hash."""
-        return _record(await self._command("HGETALL", "session", key))
+        try:
+            held = await self._server.send("HGETALL", f"{self._prefix}session:{key}")
+        except Exception as exc:
+            raise _named(exc, self._server.name) from exc
+        return _record(held)
 
     async def create(self, key: str, record: Record, ttl: float) -> None:
         """Enter the key into its user's index, then write the whole hash."""
@@ -173,22 +174,17 @@ class RedisStore(SessionStore):
             raise failure
         return ended
 
-    def _server_of(self, key: str) -> RedisServer:  # noqa: ARG002  # a ring needs it
-        return self._server
-
     async def _command(self, verb: str, kind: str, key: str, *args: str | int) -> Any:
-        server = self._server_of(key)
         try:
-            return await server.command(verb, f"{self._prefix}{kind}:{key}", *args)
+            return await self._server.send(verb, f"{self._prefix}{kind}:{key}", *args)
         except Exception as exc:
-            raise _named(exc, server.name) from exc
+            raise _named(exc, self._server.name) from exc
 
     async def _script(self, script: str, kind: str, key: str, *args: str | float) -> Any:
-        server = self._server_of(key)
         try:
-            return await server.script(script, [f"{self._prefix}{kind}:{key}"], *args)
+            return await self._server.script(script, [f"{self._prefix}{kind}:{key}"], *args)
         except Exception as exc:
-            raise _named(exc, server.name) from exc
+            raise _named(exc, self._server.name) from exc
 
 
 def _named(exc: Exception, server: str) -> Exception:

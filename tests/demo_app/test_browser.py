@@ -184,7 +184,7 @@ def test_reading_works_without_javascript(drivers: list[Chrome], embedded: Progr
         jan.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-def test_other_browser_is_thrown_out_by_a_new_password(
+def test_other_browser_is_thrown_out_by_a_new_password_or_by_hand(
     drivers: list[Chrome], embedded: Program
 ) -> None:
     address = embedded.prints(ADDRESS)[0][0]
@@ -201,6 +201,13 @@ def test_other_browser_is_thrown_out_by_a_new_password(
     assert here.texts(".notice") == ["The password is changed."]
     there.wait_for(lambda: [there.path], ["/login?next=%2Frooms%2Flobby"])
     assert len(here.texts(".sessions li")) == 1
+    there.fill(name="kim", password="another horse")
+    there.wait_until_connected()
+    here.open("/account")
+    here.leave_by(".sessions form button")
+    there.wait_for(lambda: [there.path], ["/login?next=%2Frooms%2Flobby"])
+    here.leave_by("[name=everywhere]")
+    assert here.path == "/login"
 
 
 def test_page_is_chinese_for_who_chooses_it(drivers: list[Chrome], embedded: Program) -> None:
@@ -297,11 +304,12 @@ def test_who_logged_out_elsewhere_is_shown_the_door_on_reconnecting(drivers: lis
         ann.wait_for(lambda: [ann.path], ["/login?next=%2Frooms%2Flobby"])
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(drivers: list[Chrome], full: Program, scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing(drivers: list[Chrome], full: Program, scheme: str, width: int) -> None:
     address = full.prints(ADDRESS)[0][0]
     oda, _ = meet(drivers, [address, address], [f"oda {scheme}", ""])
     look(oda.driver, scheme)
+    oda.driver.set_window_size(width, 844)
     oda.open("/login")
     assert violations(oda) == []
     oda.open("/register")
@@ -319,6 +327,7 @@ def test_axe_finds_nothing(drivers: list[Chrome], full: Program, scheme: str) ->
     for page in ("/", "/account", "/internals", "/nothing"):
         oda.open(page)
         assert violations(oda) == [], page
+    oda.driver.set_window_size(1280, 844)
 
 
 def test_everything_can_be_done_by_keyboard(drivers: list[Chrome], embedded: Program) -> None:

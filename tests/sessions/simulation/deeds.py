@@ -90,16 +90,23 @@ class Deeds:
             deleting = self._store.delete(session.key, replaced_for=replaced_for)
             await self._do(deleting, session.ends[-1])
 
-    async def exclusive(self, name: str) -> None:
-        """Count in a field, with a lease."""
+    async def lease(self, name: str) -> Deed | None:
+        """Take a lease, and keep it."""
         if (session := self._world.sessions.get(name)) is None:
-            return
+            return None
         lease = self._begin(until=self._world.time() + LEASE)
         lease.fence = await self._do(self._store.lease(session.key, LEASE), lease)
         if lease.fence is None:
-            return
+            return None
         session.check_lease(lease, self._world.time())
         session.leases.append(lease)
+        return lease
+
+    async def exclusive(self, name: str) -> None:
+        """Count in a field, with a lease."""
+        if (lease := await self.lease(name)) is None or lease.fence is None:
+            return
+        session = self._world.sessions[name]
         record = await self._store.load(session.key)
         if record is not None and not record.replaced:
             count = int(record.fields.get("n", "0")) + 1

@@ -4,6 +4,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from tests.sessions.simulation.network import EMPTY, KEPT, OLD
 from tests.sessions.simulation.world import Choose, Step, World, data_of
@@ -11,7 +12,7 @@ from tests.sessions.simulation.world import Choose, Step, World, data_of
 NODES = "abc"  # of the ring at first; d is there to be added
 RINGS = {"abc": "abcd", "abcd": "abc"}
 SESSIONS, USERS, FIELDS = "st", "uv", "xy"
-TRIES = 15  # orders in which a shorter plan is tried
+TRIES = 8  # orders in which a shorter plan is tried
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,15 @@ class Run:
         return failure(self, random.Random(self.seed).randrange)
 
     def shrunk(self) -> "Run":
-        """Return a run that fails as well, and has no step that it can do without."""
-        shortest, at, wrong = self, len(self.steps) - 1, _kind(self.failure())
-        while at >= 0:
-            steps = [*shortest.steps[:at], *shortest.steps[at + 1 :]]
-            shorter = (replace(shortest, steps=steps, seed=seed) for seed in range(TRIES))
-            shortest = next((run for run in shorter if _kind(run.failure()) == wrong), shortest)
-            at -= 1
+        """Return a run that fails as well, and has no step that it can easily do without."""
+        shortest, wrong, size = self, _kind(self.failure()), len(self.steps) // 2
+        while size:
+            at = len(shortest.steps)
+            while (at := at - size) >= 0:
+                steps = [*shortest.steps[:at], *shortest.steps[at + size :]]
+                tries = (replace(shortest, steps=steps, seed=seed) for seed in range(TRIES))
+                shortest = next((run for run in tries if _kind(run.failure()) == wrong), shortest)
+            size //= 2
         return shortest
 
 
@@ -45,8 +48,12 @@ def _kind(failure: str | None) -> str:
 def failure(run: Run, choose: Choose) -> str | None:
     """Return what goes wrong when the order is chosen so."""
     world = World(choose, skews=run.skews, data=data_of(NODES))
+    return _what_goes_wrong(world, lambda: world.play(run.steps))
+
+
+def _what_goes_wrong(world: World, play: Callable[[], None]) -> str | None:
     try:
-        world.play(run.steps)
+        play()
     except Exception as exc:
         return "\n".join([*world.trace, f"{world.loop.time():.3f} {exc!r}"])
     finally:
@@ -122,22 +129,69 @@ def _fault(chance: random.Random, node: str, at: int) -> tuple[list[Step], Step 
     )
 
 
-def every_order(run: Run, skip: int = 0) -> Iterator[tuple[list[int], str | None]]:
-    """Go every way through a run; give each way, and what went wrong on it."""
-    way: list[int] = []
-    while True:
-        widths: list[int] = []
+@dataclass(frozen=True)
+class Scene:
+    """Steps that are taken in every order, on two nodes; what is before and after them is not."""
 
-        def choose(count: int, widths: list[int] = widths) -> int:
+    steps: Sequence[Step]
+    after: Sequence[Step] = ()
+    before: Sequence[Step] = (
+        *[("create", 0, "s", "u"), ("quiet",), ("save", 0, "s", {"x": "0"}), ("quiet",)],
+        *[("snapshot", "a"), ("snapshot", "b"), ("wait", 1.5), ("quiet",)],
+    )
+
+    def ways(self) -> Iterator[tuple[list[int], str | None]]:
+        """Yield each way through it, and what goes wrong on that."""
+        way: list[int] = []
+        while True:
+            widths: list[int] = []
+            yield way, self.failure(way, widths)
+            way = [*way, *[0] * (len(widths) - len(way))]
+            while way and way[-1] + 1 == widths[len(way) - 1]:
+                way.pop()
+            if not way:
+                return
+            way[-1] += 1
+
+    def failure(self, way: Sequence[int], widths: list[int] | None = None) -> str | None:
+        """Go one way, and the first one where that has ended; return what goes wrong."""
+        widths = [] if widths is None else widths
+
+        def choose(count: int) -> int:
             widths.append(count)
-            if len(widths) > len(way):
-                way.append(0)
-            return way[len(widths) - 1]
+            return way[len(widths) - 1] if len(widths) <= len(way) else 0
 
-        yield list(way), failure(run, choose)
-        del way[len(widths) :]
-        while way and way[-1] + 1 == widths[len(way) - 1]:
-            way.pop()
-        if not way:
-            return
-        way[-1] += 1
+        world = World(lambda count: 0, nodes="ab", ring="ab", skews=(0, 0), data=data_of("ab"))
+        world.orderly = True
+
+        def play() -> None:
+            world.play(self.before)
+            first, world.choose = world.choose, choose
+            world.play([*self.steps, ("quiet",)])
+            world.choose = first
+            world.play([*self.after, ("settle",), ("inspect",)])
+
+        return _what_goes_wrong(world, play)
+
+
+def scenes() -> Iterator[Scene]:
+    """Yield every two things that processes do to one session, with every fault meanwhile."""
+    first = [
+        ("save", 0, "s", {"x": "1"}),
+        ("save", 0, "s", {"x": None}),
+        ("lease", 0, "s"),
+        ("delete", 0, "s"),
+    ]
+    second = [
+        ("save", 1, "s", {"x": "2"}),
+        ("lease", 1, "s"),
+        ("delete", 1, "s"),
+    ]
+    faults: list[tuple[Step, list[Step]]] = [(("die", 0), [])]
+    for node in "ab":
+        faults += [(("kill", node), [("back", node, data)]) for data in (KEPT, OLD, EMPTY)]
+        faults += [(("freeze", node), [("thaw", node)]), (("fill", node), [("make_room", node)])]
+        faults += [((name, node, *args), []) for name, *args in [("lag", 0, 0), ("cut", 0)]]
+    for one, other, (fault, after) in product(first, second, faults):
+        for steps in ([one, other, fault], [one, fault, other], [other, one, fault]):
+            yield Scene(steps, after)

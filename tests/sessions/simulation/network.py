@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 from tests.sessions.simulation.clockwork import Loop
 from tests.sessions.simulation.keyspace import Keyspace
 from tests.sessions.simulation.lua import Scripts, digest
+from tornado_ext.sessions._sharding import scripts
 
 TIMEOUT = 0.5  # seconds, for one command
 EPOCH = 1_700_000_000.0  # seconds, when the loop's clock is at 0
@@ -22,6 +23,7 @@ KEPT, OLD, EMPTY = "kept", "old", "empty"  # the data with which a node may retu
 
 
 SCRIPTS = Scripts()
+UPKEEP = {digest(scripts.LOOK), digest(scripts.CLAIM)}
 
 
 class ConnectionLost(ConnectionError):
@@ -35,6 +37,11 @@ class Message:
     args: tuple[str, ...]
     reply: "asyncio.Future[Any]"
     at: float  # loop time when it was sent
+
+    @property
+    def is_upkeep(self) -> bool:
+        """Whether it serves no deed."""
+        return self.args[0] in ("HSCAN", "SCAN") or self.args[1] in UPKEEP
 
 
 class Node:

@@ -87,6 +87,7 @@ class World:
     ) -> None:
         """Begin with the data of nodes that have been a ring, or with none."""
         self.choose = choose
+        self.orderly = False  # whether only what deeds send is delivered in an order that one chooses
         self.chance = random.Random(1)
         self.loop = Loop()
         self.nodes = {name: Node(name, self.loop) for name in nodes}
@@ -120,13 +121,18 @@ class World:
         self.loop.run_ready()
         while left or self.busy():
             ready = list(self._deliverable())
+            if self.orderly:
+                ready = [one for one in ready if one.sent[0].is_upkeep][:1] or ready
             moves: list[Callable[[], None]] = [one.deliver for one in ready]
+            if self.orderly and moves and ready[0].sent[0].is_upkeep:
+                self._move(moves)
+                continue
             if left and self.may(left[0]):
                 moves.append(lambda: self._take(left.popleft()))
                 since = self.loop.time()
             elif self.loop.time() > since + PATIENCE:
                 raise Broken(f"nothing becomes of {left[0] if left else 'the last steps'}")
-            if not moves or self._may_wait(ready):
+            if not moves or (not self.orderly and self._may_wait(ready)):
                 moves.append(self._wait)
             self._move(moves)
 

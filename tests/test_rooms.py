@@ -334,6 +334,22 @@ class BusSuite:
         assert sorted(map(id, sockets)) == sorted(id(one) for one in writes if one in sockets)
 
     @pytest.mark.gen_test
+    async def test_who_comes_or_goes_in_a_turn_hears_what_was_said_while_he_was_there(
+        self, process: Process
+    ) -> None:
+        ann, bob, cid = [await process.guest(room) for room in ("lobby", "lobby", None)]
+        process.bus._deliver("lobby", process.bus._packed("one", None))
+        await bob.socket.leave("lobby")
+        process.bus._deliver("lobby", process.bus._packed("two", None))
+        await cid.socket.join("lobby")
+        await bob.socket.join("garden")
+        await ann.socket.broadcast("lobby", "three")
+        await ann.socket.broadcast("garden", "end")
+        assert [await ann.hears() for _ in range(3)] == ["one", "two", "three"]
+        assert [await bob.hears(), await bob.hears()] == ["one", "end"]
+        assert await cid.hears() == "three"
+
+    @pytest.mark.gen_test
     async def test_rooms_that_speak_in_turn_are_heard_in_order(self, process: Process) -> None:
         ann = await process.guest("lobby")
         await ann.socket.join("garden")

@@ -323,7 +323,7 @@ async def test_node_that_left_counts_as_new_when_it_returns(run: Run, shards: Sh
     ab = {name: shards[name] for name in "ab"}
     assert (await run("rebalance", *nodes(ab), "--from", nodes(shards)[2])).code == 0
     ended = await run("status", *nodes(shards))
-    assert ended.out.splitlines()[3].split()[:3] == ["c", "catching", "up"]
+    assert ended.out.splitlines()[3].split()[:3] == ["c", "catching", "up:"]
 
 
 @pytest.mark.gen_test(timeout=20)

@@ -183,7 +183,7 @@ async def test_nodes_whose_urls_are_swapped_are_foreign(
     await known_as(swapped, "b", "foreign", "it holds the data of node 'a'")
     assert await swapped.load(other) == RECORD
     await several_looks(swapped)
-    assert [len(told(caplog, name)) for name in "ab"] == [2, 2]  # catching up, of the first store
+    assert [len(told(caplog, name)) for name in "ab"] == [1, 1]
     await first.close()
 
 

@@ -110,7 +110,11 @@ class Node:
     @property
     def why(self) -> str:
         """Why it is in this state, where there is something to say."""
-        return self.away or self.foreign or (f"{self.marks} marks" if self.marks else "")
+        if self.away or self.foreign:
+            return self.away or self.foreign
+        if not self.complete:
+            return "it was restarted" if self.marker else "it is new, or came back empty"
+        return f"{self.marks} marks against it" if self.marks else ""
 
     # Commands. All raise NodeFailed, but for a key that holds something else: SessionCorrupt.
 

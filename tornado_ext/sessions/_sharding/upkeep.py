@@ -158,10 +158,12 @@ class Upkeep:
         return rings
 
     def _log(self, states: dict[str, str]) -> None:
+        in_use = any(node.marker for node in self._nodes)  # or a ring that is made now
         for node in self._nodes:
             state = states[node.name]
             if state != self._told.get(node.name, OK):
-                log = app_log.info if state == OK else app_log.warning
+                usual = state == OK or (state == CATCHING_UP and not in_use)
+                log = app_log.info if usual else app_log.warning
                 log("session node %r is %s%s", node.name, state, node.why and f": {node.why}")
             self._told[node.name] = state
 

@@ -125,3 +125,22 @@ def test_a_wrong_number_of_processes_is_refused(run: Run, number: object) -> Non
     status, _, err = run(f"serve(make_app, 0, processes={number!r})").ends()
     assert status == 1
     assert f"processes must be 1 or more, not {number!r}" in err
+
+
+def test_one_child_that_can_not_start_ends_the_other(run: Run) -> None:
+    process = run(
+        TWO.replace('if pathlib.Path("broken").exists():', 'if not claimed("first"):').replace(
+            "def make():",
+            "def claimed(name):\n"
+            "    try:\n"
+            "        pathlib.Path(name).touch(exist_ok=False)\n"
+            "    except FileExistsError:\n"
+            "        return False\n"
+            "    return True\n\n"
+            "def make():",
+        )
+    )
+    status, out, err = process.ends()
+    assert status == 1
+    assert out.endswith("closed database\n")
+    assert err.count("OSError: it is broken") == 1

@@ -159,18 +159,22 @@ class LifecycleMixin(ReplyMixin):
                     if self._ext_streams and prepare is not None:
                         self._ext_surround_verb()
                     else:
-                        if (pending := self._ext_inline(self._ext_verb)) is not None:
+                        state.inline = True
+                        if (pending := self._ext_verb()) is not None:
                             self._ext_take_turns()
                             await pending
+                            state.inline = True
                         if not state.finishing:
                             late = False  # nothing comes after it
-                            self._ext_inline(self.finish)
+                            self.finish()
             except Finish as exc:
                 if not state.finishing:
                     self.finish(*exc.args)
+            state.inline = False
             if state.task is not None or state.failure is not None:
                 await self._ext_settle()
         except Exception as exc:
+            state.inline = False
             if state.finishing:  # Tornado only logs it, once the response is on its way
                 await self._ext_settle()
                 raise

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tornado.concurrent import Future
 from tornado.iostream import IOStream
@@ -22,7 +22,6 @@ from tornado.web import Finish, RequestHandler
 
 from tornado_ext._chain import ALL, Chain, Hook, HooksByDepth, named
 
-R = TypeVar("R")
 Send = Callable[[], "Future[None]"]
 
 MOST_DISCARDED = 2  # then the error page is sent without hooks: one of them may be the reason
@@ -62,7 +61,7 @@ class State:
     failure: BaseException | None = None  # why the reply can only be an error page now
     task: "asyncio.Task[None] | None" = None  # awaits the steps, then sends what is queued
     sender: "asyncio.Task[Any] | None" = None  # called finish() or flush(), which made that task
-    inline: bool = False  # the request can do itself what that task would,
+    inline: bool = False  # the request goes on to await what it sends, and needs no task for it
     repeatable: bool = False  # if the last step can be done again, should it be cancelled
     delivery: Coroutine[Any, Any, None] | None = None  # what it has to await then
     bodiless: bool = False  # the steps of a WebSocket handshake run
@@ -236,17 +235,10 @@ class ReplyMixin(_Base):
             app_log.exception("Error in exception logger")
         self.send_error(500, exc_info=info)
 
-    def _ext_inline(self, call: Callable[[], R]) -> R:
-        """Call what is over before the request goes on: it can await itself what that sends."""
-        self._ext.inline = True
-        try:
-            return call()
-        finally:
-            self._ext.inline = False
-
     def _ext_take_turns(self) -> None:
-        """Send in a task after all: the verb goes on, a ``@gen.coroutine`` that has finished."""
+        """Send in a task: the verb goes on, and a ``@gen.coroutine`` may have finished already."""
         state = self._ext
+        state.inline = False
         if state.delivery is not None:
             state.task, state.delivery = asyncio.ensure_future(state.delivery), None
 

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from functools import cached_property
 from typing import NoReturn
 
 from tornado_ext.sessions.codec import decode, encode, key_of
@@ -35,6 +34,7 @@ class SavedValues(Values):
     _user_id: str | None = None
     _stored_user: str | None = None  # whose session the record of `id` is
     _tombstone = False  # the id that came in is replaced: this request may only read
+    _lock: asyncio.Lock | None = None
     _fence: int | None = None  # of the lease, inside exclusive()
     _changes_of_id = 0  # login(), logout() and regenerate() calls
     _replacing = False  # a new id is wanted
@@ -50,9 +50,11 @@ class SavedValues(Values):
         self._begin()
         self._hold({})
 
-    @cached_property
+    @property
     def _saving(self) -> asyncio.Lock:
-        return asyncio.Lock()
+        if self._lock is None:  # most requests save nothing
+            self._lock = asyncio.Lock()
+        return self._lock
 
     def _clear(self) -> None:
         self.id, self.key, self._user_id, self._stored_user = None, "", None, None

@@ -160,7 +160,7 @@ class Session(SavedValues):
     @property
     def saving(self) -> bool:
         """True while something is being stored."""
-        return self._saving.locked()
+        return self._lock is not None and self._lock.locked()
 
     def save_due(self) -> bool:
         """Tell whether there is something to store, or to tell the client."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis.asyncio
+from tornado.httpclient import HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
@@ -27,6 +28,8 @@ from tornado_ext._settings import check_settings
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.rooms import BusUnavailable, LocalBus, RedisBus, RoomMixin
 from tornado_ext.rooms import bus as bus_module
+from tornado_ext.sessions import SessionMixin
+from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.testing import RedisServer
 
 PATIENCE = 10  # seconds until a test that waits in vain fails
@@ -58,6 +61,11 @@ class FailingSocket(RoomMixin, WebSocketHandler):
     async def open(self) -> None:
         await self.join("lobby", "failing")
         raise ValueError("no")
+
+
+class WithSession(SessionMixin, RoomMixin, WebSocketHandler):
+    async def open(self) -> None:
+        await self.join("lobby")
 
 
 class Guest(NamedTuple):
@@ -965,6 +973,22 @@ class TestConnections:
         await bus.close()
 
 
+class TestWithSessions:
+    @pytest.mark.gen_test
+    async def test_a_socket_that_needs_no_session_opens_without_its_store(
+        self, start: Callable[..., Process], redis_servers: Callable[..., list[RedisServer]]
+    ) -> None:
+        (server,) = redis_servers(1)
+        process = start(LocalBus(), session_store=RedisStore(server.url))
+        process.server.request_callback.add_handlers(".*", [("/with", WithSession)])  # type: ignore[attr-defined]
+        server.kill()
+        request = HTTPRequest(process.url + "/with", headers={"Cookie": "session=" + "x" * 43})
+        client = await websocket_connect(request)
+        await process.bus.publish("lobby", "hello")
+        assert await client.read_message() == "hello"
+        client.close()
+
+
 class TestSettings:
     @pytest.mark.parametrize("bus", [None, "redis://127.0.0.1"])
     @pytest.mark.gen_test
@@ -1014,6 +1038,7 @@ class TestSettings:
 
 BOB = """
 import asyncio, sys
+from tornado.httpclient import HTTPRequest
 from tornado.httpserver import HTTPServer
 from tests.test_rooms import HEARTBEAT, Process
 from tornado_ext.rooms import RedisBus

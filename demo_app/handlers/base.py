@@ -23,14 +23,12 @@ ADVICE = {
 }
 OTHERWISE = ("Something went wrong", "It has been written down. Try again, or start over.")
 
-LANGUAGES = {"en_US": "English", "zh_CN": "中文"}
+LANGUAGES = ("en_US", "zh_CN")
+BROWSER_LENGTH = 200  # characters of a browser's name that a session keeps
 
 # One slash, then visible ASCII without a backslash: browsers read "//host", "/\host" and
 # "/<tab>/host" as addresses of other sites (WHATWG URL, section 4.4).
 LOCAL_PATH = re.compile(r"(?!.*//)/[!-\[\]-~]*")
-
-
-BROWSER_LENGTH = 200  # characters of a browser's name that a session keeps
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tornado.iostream import IOStream
@@ -10,7 +11,7 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from tornado_ext._lifecycle import LifecycleMixin
-from tornado_ext.errors import ConfigurationError
+from tornado_ext.errors import ConfigurationError, Unavailable
 from tornado_ext.rooms.bus import LocalBus, Message
 from tornado_ext.rooms.client import Outgoing, Pace
 
@@ -103,8 +104,10 @@ class RoomMixin(_Base):
         session = getattr(self, "_ext_session", None)
         if session is not None:
             return session.user_id, session.key
-        user = self.current_user
-        return (str(user), None) if isinstance(user, (str, int)) else (None, None)
+        with suppress(Unavailable):  # its session's store; the handler fails itself, if it needs it
+            if isinstance(user := self.current_user, (str, int)):
+                return str(user), None
+        return None, None
 
     def _ext_leave_rooms(self) -> None:
         bus = _room_bus(self.application)

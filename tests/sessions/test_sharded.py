@@ -8,6 +8,7 @@ import pytest
 import redis
 from tornado.ioloop import IOLoop
 
+from tests.redis_data import forget, keep, put_back
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions import Change, LeaseLost, Record, SessionGone, StoreUnavailable
 from tornado_ext.sessions import sharded as module
@@ -133,7 +134,7 @@ async def test_killed_node_takes_nothing_along(
         assert (await store.load(key) or RECORD).fields == {"a": "1", "b": "2"}
 
 
-@pytest.mark.parametrize("comes_back", ["empty", "with old data"])
+@pytest.mark.parametrize("comes_back", ["with its data", "with old data", "empty"])
 @pytest.mark.gen_test
 async def test_what_was_done_while_a_node_was_away_survives_the_loss_of_another(
     shards: Shards, store: ShardedRedisStore, comes_back: str
@@ -144,13 +145,19 @@ async def test_what_was_done_while_a_node_was_away_survives_the_loss_of_another(
     for each in (key, ended):
         await store.create(each, RECORD, TTL)
     await store.create(revoked, Record({}, 1.5, 2.5, "7", ends_at=END), TTL)
-    if comes_back == "with old data":
-        on(shards["a"], "SAVE")
+    kept = keep(shards["a"])
+    for each in (key, ended, revoked):
+        await store.save(each, change(c="1"))
+    await store.save(key, change("c"))
     shards["a"].kill()
     await store.save(key, change("a", b="2"))
     await store.delete(ended)
     await store.revoke_user("7")
     await store.create(new, RECORD, TTL)
+    if comes_back == "with old data":
+        put_back(shards["a"], kept)
+    elif comes_back == "empty":
+        forget(shards["a"])
     shards["a"].restart()
     await settle(store)
     shards["b"].kill()
@@ -165,6 +172,7 @@ async def test_node_that_was_restarted_between_two_commands_decides_nothing(
     key = owned_by(store, "a", "b")
     await store.create(key, RECORD, TTL)
     shards["a"].kill()
+    forget(shards["a"])
     shards["a"].restart()
     assert await store.save(key, change("a", b="2")) == ["a"]
     assert await store.load(key) == Record({"b": "2"}, 1.5, 3.5, ends_at=END)

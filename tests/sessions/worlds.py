@@ -19,6 +19,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.web import Application, RequestHandler
 
 from demo_app import sessions as sqlite
+from tests.redis_data import forget
 from tests.sessions.model import IDLE, LIFETIME
 from tornado_ext.middleware import MiddlewareMixin
 from tornado_ext.sessions import (
@@ -345,6 +346,7 @@ class RingWorld(World):
 
     def _bring_back(self) -> None:
         if self.away is not None:
+            forget(self.away)
             self.away.restart()
             self.away = None
 

@@ -38,6 +38,7 @@ AT_ONCE = 50  # sessions of a user
 
 ENDED, REVOKED = "ended", "revoked"
 MAY_HAVE_MISSED = scripts.MISSING, scripts.TOO_LARGE, scripts.LEASE_LOST  # as a save may say
+NOT_LENT = scripts.MISSING, scripts.GONE, scripts.BUSY
 NOTHING_TO_BURY = {("live", scripts.MISSING), ("missing", scripts.GONE)}
 
 
@@ -178,20 +179,19 @@ class ShardedRedisStore(SessionStore):
             return given
 
         decision = await self._replicas.decide(
-            write.key, ask, lambda verdict: verdict == scripts.GONE
+            write.key, ask, lambda verdict: verdict == scripts.MISSING
         )
         fence: int = decision.verdict
-        if fence in (scripts.MISSING, scripts.GONE):
+        if fence in NOT_LENT:
             return None
 
         async def repeat(node: Node) -> int:
             taken: int = await node.write(scripts.LEASE, write, (), lasts, fence, "repeat")
-            if taken == scripts.GONE:
+            if taken == scripts.MISSING:
                 return await self._replicas.complete(write.key, decision.node, node)
             return taken
 
-        refusals = scripts.MISSING, scripts.GONE
-        if any(reply in refusals for reply in await self._replicas.repeat(decision, write, repeat)):
+        if any(taken in NOT_LENT for taken in await self._replicas.repeat(decision, write, repeat)):
             await self.release(key, fence)
             return None
         return fence

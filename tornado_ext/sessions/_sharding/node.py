@@ -186,7 +186,7 @@ class Node:
             self._changed()
 
     async def look(self, ring: str, others: Sequence[str], heard_for: float) -> None:
-        """Learn what it says of itself, and of other nodes; it is not away then."""
+        """Learn what it says of itself, and of other nodes."""
         keys = ["ring", "rings", *map(mark_key, others)]
         marker, rings, marks = await self.run(scripts.LOOK, keys, ring, int(heard_for * 1000))
         said = dict(zip(marker[::2], marker[1::2], strict=True))
@@ -196,7 +196,6 @@ class Node:
             self.marker = Marker(*(said.get(name, "") for name in names))
         self.rings = tuple(rings)
         self.against = dict(zip(others, marks, strict=True))
-        self.away = ""
 
     async def vouch(self, ring_id: str, ring: str) -> None:
         """Write the marker of a node that is complete now."""

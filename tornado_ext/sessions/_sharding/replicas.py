@@ -7,12 +7,12 @@ from typing import Any
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions._sharding import scripts
-from tornado_ext.sessions._sharding.node import OK, Key, Node, NodeFailed, Write
+from tornado_ext.sessions._sharding.node import OK, Key, Node, NodeFailed, NodeFull, Write
 from tornado_ext.sessions._sharding.upkeep import Upkeep
 from tornado_ext.sessions.errors import SessionCorrupt, StoreUnavailable
 from tornado_ext.sessions.ring import Ring
 
-PATIENCE = 1.0  # seconds for which a request waits for a node that can vouch
+PATIENCE = 0.5  # seconds for which a request waits for a node that can vouch
 
 
 @dataclass(slots=True)
@@ -71,11 +71,12 @@ class Replicas:
     async def read(self, key: Key, verb: str, *args: str | float) -> dict[Node, Any]:
         """Return what the owners answer to a command, when it can be believed.
 
-        :raises StoreUnavailable: if it can't, for a second.
+        :raises StoreUnavailable: if it can't, for half a second.
         """
         if self._is_calm_here() and (quick := await self._read_calmly(key, verb, *args)):
             return quick
         deadline = asyncio.get_running_loop().time() + PATIENCE
+        await self.upkeep().known()
         while True:
             owners = list(self.owners(key).values())
             present = [node for node in owners if node and not node.away and not node.foreign]
@@ -138,6 +139,7 @@ class Replicas:
         deadline = asyncio.get_running_loop().time() + PATIENCE
         refused: dict[str, NodeFailed] = {}
         doubts: dict[str, Decision] = {}
+        await self.upkeep().known()
         while True:
             owners = self.owners(key)
             present = [
@@ -152,9 +154,10 @@ class Replicas:
             if node is None:
                 if doubts:
                     return next(iter(doubts.values()))
-                if refused:
-                    raise next(iter(refused.values()))
+                if full := [exc for exc in refused.values() if isinstance(exc, NodeFull)]:
+                    raise full[0]
                 await self.progress(deadline)
+                refused.clear()  # those that do not answer are away
                 continue
             others = [other for other in present if other is not node]
             absent = [name for name in owners if self.nodes.get(name) not in present]

@@ -5,7 +5,7 @@ that are away; ARGV[1] is a ttl in milliseconds, ARGV[2] the key as marks name i
 stamp of the write. Their own arguments follow.
 """
 
-FULL, LEASE_LOST, TOO_LARGE, GONE, MISSING, DONE = -4, -3, -2, -1, 0, 1  # what they return
+BUSY, FULL, LEASE_LOST, TOO_LARGE, GONE, MISSING, DONE = range(-5, 2)  # what they return
 
 LISTED = 32  # deletions that a copy lists at least; older ones become its `purged`
 _HEAD = """
@@ -122,22 +122,23 @@ return {ended, held}
 """
 )
 
-# ARGV: for how long, the fence, and whether to 'ask' or to 'repeat'. Returns the fence; 0 while
-# another has it, -1 if there is no live copy. A lease that has more left than it was lent for is of
-# a clock that was put back.
+# ARGV: for how long, the fence, and whether to 'ask' or to 'repeat'. Returns the fence; -5 while
+# another has it, 0 if there is no copy, -1 if there is a tombstone. A lease that has more left than
+# it was lent for is of a clock that was put back.
 LEASE = (
     _HEAD
     + _NOW
     + """
 local held = redis.call('HMGET', KEYS[1], 'size', 'gone', 'fence', 'until', 'lent')
-if held[2] or not held[1] then return -1 end
+if held[2] then return -1 end
+if not held[1] then return 0 end
 local fence, left = tonumber(held[3] or 0), tonumber(held[4] or 0) - now
 local given = tonumber(ARGV[5])
-if fence ~= given and left > 0 and left <= tonumber(held[5]) then return 0 end
+if fence ~= given and left > 0 and left <= tonumber(held[5]) then return -5 end
 if ARGV[6] == 'ask' then
   given = math.max(given, fence + 1)
 elseif fence > given then
-  return 0
+  return -5
 end
 given = string.format('%.0f', given)
 redis.call('HSET', KEYS[1], 'fence', given, 'until', now + ARGV[4], 'lent', ARGV[4])

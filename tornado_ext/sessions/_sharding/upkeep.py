@@ -97,7 +97,12 @@ class Upkeep:
 
     async def look(self) -> None:
         """Look at every node once, and judge them."""
-        await asyncio.gather(*map(self._look_at, self._nodes))
+        before = [node.away for node in self._nodes]
+        answered = await asyncio.gather(*map(self._look_at, self._nodes))
+        # All at once: what one says may be against another.
+        for node, away, answers in zip(self._nodes, before, answered, strict=True):
+            if answers and node.away == away:
+                node.away = ""
         self._judge()
 
     async def _look_at_all(self) -> None:
@@ -115,14 +120,17 @@ class Upkeep:
         self._look = None
         self._timer = self.loop.call_later(INTERVAL if calm else SHORT_INTERVAL, self.begin)
 
-    async def _look_at(self, node: Node) -> None:
+    async def _look_at(self, node: Node) -> bool:
+        """Learn what a node says; tell whether it answers."""
         others = [other.name for other in self._nodes if other is not node]
         try:
             await node.look(self._says, others, HEARD_FOR)
         except NodeFailed as exc:
             node.away = node.away or str(exc)
+            return False
         except SessionCorrupt:  # it answers, with what is no marker
-            node.away, node.marker = "", Marker("", "", "", "")
+            node.marker = Marker("", "", "", "")
+        return True
 
     def _judge(self) -> None:
         """Know the nodes by what they said of themselves and of each other."""

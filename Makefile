@@ -8,6 +8,7 @@ DB = mysql
 TOPIC =
 TESTS =
 MINUTES = 10
+RUNS = 10000
 SHARDS =
 
 VENV = .venv
@@ -19,7 +20,7 @@ BROWSER = chromium:chromium chromedriver:chromium-driver
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo demo-full test test-long test-package test-lowest test-newest chaos lint api docs bench \
+.PHONY: help demo demo-full test test-long test-package test-lowest test-newest chaos simulate lint api docs bench \
     clean programs
 
 help: ## list what make can do
@@ -47,6 +48,9 @@ test-lowest test-newest: test-%: programs build/venv-%/.installed
 
 chaos: programs $(VENV)/.installed-dev ## break Redis shards under load in all ways, some 10 minutes; SHARDS=a,b,c for each
 	$(BIN)/python -m tests.chaos $(if $(SHARDS),--shards $(SHARDS))
+
+simulate: $(VENV)/.installed-dev ## look for faults of the sharded sessions in simulated time; RUNS=100000
+	$(BIN)/python -m tests.sessions.simulation $(RUNS)
 
 lint: $(VENV)/.installed-dev ## check style and types
 	$(BIN)/ruff check

@@ -216,7 +216,7 @@ def test_help_is_the_default_and_lists_the_commands(programs: Path, make: Make) 
     (programs / "awk").symlink_to(shutil.which("awk") or "awk")
     commands = " ".join(line.split()[1] for line in make().stdout.splitlines())
     assert commands == (
-        "help demo demo-full test test-long test-package test-lowest test-newest chaos "
+        "help demo demo-full test test-long test-package test-lowest test-newest chaos simulate "
         "lint api docs bench clean"
     )
 

@@ -78,9 +78,7 @@ def random_run(seed: int) -> Run:
         if kind < 0.65:
             steps.append(_deed(chance, at, number, late))
         elif kind < 0.75:
-            steps.append(
-                draw([("quiet",), ("quiet",), ("wait", 0.1), ("wait", 1.0), ("die", at)])
-            )
+            steps.append(draw([("quiet",), ("quiet",), ("wait", 0.1), ("wait", 1.0), ("die", at)]))
         elif away:
             steps.append(away)
             away = None

@@ -62,7 +62,8 @@ class SortedSet(dict[str, float]):
 
 Value = str | dict[str, str] | Set | SortedSet
 Dump = dict[str, tuple[Value, int]]  # what is under each key, and its PTTL
-KINDS = {str: "string", dict: "hash", Set: "set", SortedSet: "zset"}
+Kind = type[Any]
+KINDS: dict[Kind, str] = {str: "string", dict: "hash", Set: "set", SortedSet: "zset"}
 
 
 class Keyspace:
@@ -295,7 +296,7 @@ class Keyspace:
         self.values.pop(key, None)
         self.ends.pop(key, None)
 
-    def _typed(self, key: str, kind: type) -> Any:
+    def _typed(self, key: str, kind: Kind) -> Any:
         value = self._get(key)
         if value is not None and type(value) is not kind:
             raise ResponseError(WRONG_TYPE)
@@ -310,7 +311,7 @@ class Keyspace:
     def _sorted(self, key: str) -> SortedSet:
         return self._typed(key, SortedSet) or SortedSet()
 
-    def _made(self, key: str, kind: type) -> Any:
+    def _made(self, key: str, kind: Kind) -> Any:
         if (value := self._typed(key, kind)) is None:
             value = self.values[key] = kind()
         return value

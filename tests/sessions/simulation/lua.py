@@ -1,4 +1,4 @@
-"""Lua scripts on a `Keyspace`, with Redis' conversions (Redis documentation, "Lua API reference")."""
+"""Lua scripts on a `Keyspace`, as "Lua API reference" in the documentation of Redis has them."""
 
 from functools import lru_cache
 from hashlib import sha1

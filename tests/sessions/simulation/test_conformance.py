@@ -43,6 +43,11 @@ RAW = {  # a command, and what to take each of its arguments from
     "ZRANGE": [KEYS, NUMBERS, NUMBERS, ["WITHSCORES"]], "ZSCORE": [KEYS, FIELDS],
     "ZREMRANGEBYSCORE": [KEYS, ["-inf"], NUMBERS], "ZRANGEBYSCORE": [KEYS, NUMBERS, ["+inf"]],
 }  # fmt: skip
+READING = {
+    "hash": ["HGETALL"],
+    "string": ["GET"],
+    "zset": ["ZRANGE", "0", "-1", "WITHSCORES"],
+}
 
 
 class Both:
@@ -79,9 +84,7 @@ class Both:
         kept = {}
         for key in self._ask("KEYS", "*"):
             kind = self._ask("TYPE", key)
-            verb, *args = {
-                "hash": ("HGETALL",), "zset": ("ZRANGE", "0", "-1", "WITHSCORES"), "string": ("GET",)
-            }[kind]  # fmt: skip
+            verb, *args = READING[kind]
             kept[key] = self._ask(verb, key, *args), self._ask("PTTL", key)
             assert kept[key][0] == self._simulated.run(verb, key, *args)
         return {key: left for key, (_, left) in self._simulated.dump().items()}, {

@@ -1,4 +1,4 @@
-"""Processes with the real store, and the nodes they use, in a time and an order that one chooses."""
+"""Processes that run the real store, and their nodes, in a time and an order that are chosen."""
 
 import asyncio
 import contextvars
@@ -87,7 +87,9 @@ class World:
     ) -> None:
         """Begin with the data of nodes that have been a ring, or with none."""
         self.choose = choose
-        self.orderly = False  # whether only what deeds send is delivered in an order that one chooses
+        self.orderly = (
+            False  # whether only what deeds send is delivered in an order that one chooses
+        )
         self.chance = random.Random(1)
         self.loop = Loop()
         self.nodes = {name: Node(name, self.loop) for name in nodes}
@@ -243,7 +245,9 @@ class World:
 
     def _inspect_index(self, session: Session, owners: Iterable[str]) -> None:
         for name in owners:
-            index = self.nodes[name].keyspace.zrange(f"user:{key_of(session.user or '')}", "0", "-1")
+            index = self.nodes[name].keyspace.zrange(
+                f"user:{key_of(session.user or '')}", "0", "-1"
+            )
             if session.key not in index:
                 raise Broken(f"{session.name} is not in the index of its user on {name}")
 

@@ -1,0 +1,71 @@
+"""The sharded store keeps its guarantee in simulated time, whatever happens within that.
+
+A short form of ``make simulate``.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.sessions.simulation import planted
+from tests.sessions.simulation.exploring import Run, Scene, random_run, scenes
+from tests.sessions.simulation.stand_ins import simulated
+
+RUNS = 40
+EVERY = 90  # of how many scenes one is gone through
+MOST_WAYS = 60  # through a scene; `make simulate` goes all of them
+
+SAVES = Scene([("save", 0, "s", {"x": "1"}), ("cut", "b", 0), ("save", 1, "s", {"y": "1"})])
+SAVE = Scene([("save", 0, "s", {"x": "1"}), ("cut", "b", 0)])
+DELETE = Scene([("kill", "b"), ("delete", 0, "s")], [("back", "b", "kept")])
+HIDDEN_FROM = {
+    planted.newest_wins: SAVES,
+    planted.no_marks: SAVE,
+    planted.no_tombstones: DELETE,
+}
+
+
+@pytest.fixture(autouse=True)
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with simulated() as patch:
+        yield patch
+
+
+def first_failure(scene: Scene) -> str | None:
+    return next((wrong for _, wrong in scene.ways() if wrong), None)
+
+
+def test_the_guarantee_holds_in_random_runs() -> None:
+    for seed in range(RUNS):
+        run = random_run(seed)
+        if run.failure():
+            shrunk = run.shrunk()
+            pytest.fail(f"{run}\n{shrunk}\n{shrunk.failure()}")
+
+
+def test_the_guarantee_holds_in_every_order_of_small_scenes() -> None:
+    for scene in list(scenes())[::EVERY]:
+        for _, (way, wrong) in zip(range(MOST_WAYS), scene.ways(), strict=False):
+            assert wrong is None, f"{scene}.failure({way}): {wrong}"
+
+
+@pytest.mark.parametrize("fault", planted.FAULTS)
+def test_a_planted_fault_is_found_in_a_scene_that_is_well_without_it(
+    patch: pytest.MonkeyPatch, fault: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    scene = HIDDEN_FROM[fault]
+    assert first_failure(scene) is None
+    fault(patch)
+    assert "Broken" in (first_failure(scene) or "")
+
+
+def test_a_failing_run_is_the_same_each_time_and_is_shrunk(patch: pytest.MonkeyPatch) -> None:
+    planted.no_marks(patch)
+    needed = [("create", 0, "s", None), ("fill", "b"), ("save", 0, "s", {"x": "1"})]
+    after = [("make_room", "b"), ("load", 0, "s"), ("settle",), ("inspect",)]
+    run = Run([("list_user", 0, "u"), *needed, *after], seed=1)
+    assert "Broken" in (run.failure() or "")
+    assert run.failure() == run.failure()
+    shrunk = run.shrunk()
+    assert "Broken" in (shrunk.failure() or "")
+    assert len(shrunk.steps) < len(run.steps)

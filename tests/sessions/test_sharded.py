@@ -286,6 +286,14 @@ async def test_old_sessions_leave_the_index_only_if_no_owner_has_them(
 
 
 @pytest.mark.gen_test
+async def test_revoke_counts_and_ends_what_any_owner_has(
+    store: ShardedRedisStore, missed: str
+) -> None:
+    assert await store.revoke_user("7") == 1
+    assert await store.load(missed) is None
+
+
+@pytest.mark.gen_test
 async def test_replaced_session_is_told_what_any_owner_had(
     shards: Shards, store: ShardedRedisStore, missed: str
 ) -> None:

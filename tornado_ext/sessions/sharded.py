@@ -242,7 +242,7 @@ class ShardedRedisStore(SessionStore):
         for failure in results:
             if isinstance(failure, BaseException):
                 raise failure
-        return sum(code == scripts.DONE for code, _ in buried.values())
+        return sum(bool(held) and "gone" not in held for _, held in buried.values())
 
     async def _indexed(self, user: str) -> list[str]:
         answers = await self._replicas.read(Key("user", user), "ZRANGE", 0, -1)

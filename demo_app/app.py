@@ -12,7 +12,6 @@ from demo_app.handlers.chat import ChatSocket
 from demo_app.handlers.door import LoginHandler, RegisterHandler
 from demo_app.handlers.internals import InternalsHandler
 from demo_app.handlers.rooms import MembershipHandler, RoomHandler, RoomsHandler
-from demo_app.limits import PasswordLimits
 from demo_app.passwords import Passwords
 from demo_app.text import linked
 from tornado_ext.forms import ui
@@ -63,7 +62,7 @@ def make_app(config: Config) -> Application:
         middleware=[
             RequestId(),
             SecurityHeaders(content_security_policy=CONTENT_SECURITY_POLICY),
-            PasswordLimits(config.redis_of_rooms, config.trusted_proxies),
+            config.make_password_limits(),
         ],
         default_handler_class=NotFound,
         static_handler_class=StaticHandler,

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo_app.limits import PasswordLimits
 from demo_app.sessions import SQLiteStore
 from demo_app.storage.base import Storage
 from demo_app.storage.mysql import MySQLStorage
@@ -52,6 +53,11 @@ class Config:
         """Return what carries rooms: this process alone, or Redis between several."""
         with naming("--rooms"):
             return RedisBus(self.redis_of_rooms) if self.redis_of_rooms else LocalBus()
+
+    def make_password_limits(self) -> PasswordLimits:
+        """Return the limits, which are counted where rooms are carried."""
+        with naming("--trusted-proxies or --rooms"):
+            return PasswordLimits(self.redis_of_rooms, self.trusted_proxies)
 
     @property
     def redis_of_rooms(self) -> str | None:

@@ -37,7 +37,7 @@ async def ends(client: Client) -> list[str]:
     return [action for action in actions if action.endswith("/end")]
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_sessions_are_listed_with_browser_and_address(
     account: Visit, browser: Browser
 ) -> None:
@@ -51,7 +51,7 @@ async def test_sessions_are_listed_with_browser_and_address(
     assert len(await ends(ann)) == 1
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_another_session_is_ended_with_its_sockets_and_no_other(
     account: Visit, browser: Browser, enter: Enter
 ) -> None:
@@ -68,7 +68,7 @@ async def test_another_session_is_ended_with_its_sockets_and_no_other(
     assert await on_tablet.hears() == "still here"
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_nobody_elses_session_is_ended(account: Visit, browser: Browser) -> None:
     ann = await account("ann")
     await log_in(browser)
@@ -79,7 +79,7 @@ async def test_nobody_elses_session_is_ended(account: Visit, browser: Browser) -
     assert await ends(ann) == [target]
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_logging_out_here_leaves_the_others_in(account: Visit, browser: Browser) -> None:
     ann = await account("ann")
     phone = await log_in(browser)
@@ -88,7 +88,7 @@ async def test_logging_out_here_leaves_the_others_in(account: Visit, browser: Br
     assert await is_in(phone)
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_logging_out_everywhere_leaves_nobody_in(
     account: Visit, browser: Browser, enter: Enter
 ) -> None:
@@ -102,7 +102,7 @@ async def test_logging_out_everywhere_leaves_nobody_in(
     assert not await is_in(phone)
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_a_new_password_ends_the_other_sessions(
     account: Visit, browser: Browser, enter: Enter
 ) -> None:
@@ -120,7 +120,7 @@ async def test_a_new_password_ends_the_other_sessions(
     assert not await is_in(await log_in(browser))
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
@@ -139,13 +139,13 @@ async def test_a_password_is_not_changed_by_a_wrong_form(
     assert await is_in(await log_in(browser))
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_strangers_have_no_account(visitor: Client) -> None:
     response = await visitor.get("/account", follow_redirects=False)
     assert response.headers["Location"] == "/login?next=%2Faccount"
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_passwords_of_one_account_are_tried_ten_times(
     account: Visit, person: Visit, browser: Browser
 ) -> None:
@@ -163,7 +163,7 @@ async def test_passwords_of_one_account_are_tried_ten_times(
     assert other.code == 422
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_who_tries_too_often_is_told_when_to_come_back(visitor: Client) -> None:
     for _ in range(12):
         response = await visitor.post("/login", {"name": "ann", "password": ""})
@@ -172,7 +172,7 @@ async def test_who_tries_too_often_is_told_when_to_come_back(visitor: Client) ->
     assert 0 < int(response.headers["Retry-After"]) <= 60
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_one_address_tries_sixty_accounts(visitor: Client) -> None:
     codes = [
         (await visitor.post("/login", {"name": f"user {number}", "password": ""})).code
@@ -182,7 +182,7 @@ async def test_one_address_tries_sixty_accounts(visitor: Client) -> None:
     assert codes[-1] == 429
 
 
-@pytest.mark.gen_test
+@pytest.mark.gen_test(timeout=20)
 async def test_passwords_tried_by_a_stolen_session_are_counted_too(account: Visit) -> None:
     ann = await account("ann")
     codes = [(await ann.post("/account", {"old": "", "password": NEW})).code for _ in range(12)]

@@ -292,6 +292,7 @@ async def test_locked_database_asks_to_wait_until_it_is_free(
     config: Config, person: Visit, enter: Enter
 ) -> None:
     ann = await enter(await person("ann"))
+    await ann.next("ready")
     other = sqlite3.connect(config.data / "chat.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     await ann.say("kept", "key")

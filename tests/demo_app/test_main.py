@@ -75,6 +75,8 @@ def test_files_are_nobody_elses(tmp_path: Path) -> None:
         ["--database=postgres://host/chat"],
         ["--database=mysql://nobody@127.0.0.1:1/chat"],
         ["--rooms=nonsense"],
+        ["--trusted-proxies=nonsense"],
+        ["--processes=0"],
         ["--nonsense"],
     ],
     ids=" ".join,

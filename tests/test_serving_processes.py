@@ -6,10 +6,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tornado.web import Application
 
 from tests.test_serving import PATIENCE, Process, get, run
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.serving import serve
 
 __all__ = ["run"]  # a fixture
 
@@ -121,10 +125,9 @@ def test_what_one_process_has_for_itself_is_refused(run: Run, setting: str, kind
 
 
 @pytest.mark.parametrize("number", [0, -1, "2"])
-def test_a_wrong_number_of_processes_is_refused(run: Run, number: object) -> None:
-    status, _, err = run(f"serve(make_app, 0, processes={number!r})").ends()
-    assert status == 1
-    assert f"processes must be 1 or more, not {number!r}" in err
+def test_a_wrong_number_of_processes_is_refused(number: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"processes must be 1 or more, not {number!r}"):
+        serve(Application, 0, processes=number)
 
 
 def test_one_child_that_can_not_start_ends_the_other(run: Run) -> None:

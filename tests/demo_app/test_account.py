@@ -1,6 +1,6 @@
 """One's own account: the browsers that are logged in, and the password."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from html5lib import parse
@@ -12,11 +12,25 @@ from tornado_ext.testing import Client
 
 NEW = "another horse"
 Browser = Callable[[], Client]
+Another = Callable[[], Awaitable[Client]]
 
 
 @pytest.fixture
 def browser(app: Application, http_server: HTTPServer, base_url: str) -> Browser:
     return lambda: Client(app, base_url)
+
+
+@pytest.fixture
+def another(app: Application, browser: Browser) -> Another:
+    """A function that logs Ann in on one more browser, without her password."""
+
+    async def another() -> Client:
+        client = browser()
+        ann = await app.settings["storage"].find_user("ann")
+        await client.login(ann.id, name=ann.name)
+        return client
+
+    return another
 
 
 async def log_in(browser: Browser, password: str = PASSWORD, agent: str = "Phone") -> Client:
@@ -53,10 +67,10 @@ async def test_sessions_are_listed_with_browser_and_address(
 
 @pytest.mark.gen_test(timeout=20)
 async def test_another_session_is_ended_with_its_sockets_and_no_other(
-    account: Visit, browser: Browser, enter: Enter
+    person: Visit, another: Another, enter: Enter
 ) -> None:
-    ann = await account("ann")
-    phone, tablet = await log_in(browser), await log_in(browser)
+    ann = await person("ann")
+    phone, tablet = await another(), await another()
     on_phone, on_tablet = await enter(phone), await enter(tablet)
     await on_tablet.next("ready")
     (ended,) = set(await ends(tablet)) & set(await ends(ann))  # each has not its own
@@ -69,20 +83,20 @@ async def test_another_session_is_ended_with_its_sockets_and_no_other(
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_nobody_elses_session_is_ended(account: Visit, browser: Browser) -> None:
-    ann = await account("ann")
-    await log_in(browser)
+async def test_nobody_elses_session_is_ended(person: Visit, another: Another) -> None:
+    ann = await person("ann")
+    await another()
     (target,) = await ends(ann)
-    eve = await account("eve")
+    eve = await person("eve")
     assert (await eve.post(target)).code == 404
     assert (await eve.post(f"/account/sessions/{'0' * 64}/end")).code == 404
     assert await ends(ann) == [target]
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_logging_out_here_leaves_the_others_in(account: Visit, browser: Browser) -> None:
-    ann = await account("ann")
-    phone = await log_in(browser)
+async def test_logging_out_here_leaves_the_others_in(person: Visit, another: Another) -> None:
+    ann = await person("ann")
+    phone = await another()
     await ann.post("/logout")
     assert not await is_in(ann)
     assert await is_in(phone)
@@ -90,10 +104,10 @@ async def test_logging_out_here_leaves_the_others_in(account: Visit, browser: Br
 
 @pytest.mark.gen_test(timeout=20)
 async def test_logging_out_everywhere_leaves_nobody_in(
-    account: Visit, browser: Browser, enter: Enter
+    person: Visit, another: Another, enter: Enter
 ) -> None:
-    ann = await account("ann")
-    phone = await log_in(browser)
+    ann = await person("ann")
+    phone = await another()
     on_phone = await enter(phone)
     await on_phone.next("ready")
     await ann.post("/logout", {"everywhere": "1"})

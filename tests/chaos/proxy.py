@@ -3,6 +3,8 @@
 import asyncio
 from typing import Self
 
+ORDER = 1e-6  # seconds
+
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
 
@@ -45,13 +47,14 @@ class DelayingProxy:
         loop, late = asyncio.get_running_loop(), 0.0
         try:
             while data := await source.read(65536):
-                # Never before what was said earlier, though the delay was longer then.
-                late = max(late, loop.time() + self.delay / 2)
+                # After what was said earlier, though the delay was longer then; asyncio does not
+                # keep the order of calls at one time.
+                late = max(late + ORDER, loop.time() + self.delay / 2)
                 loop.call_at(late, _write, sink, data)
         except OSError:
             pass
         finally:
-            loop.call_at(max(late, loop.time()), sink.close)
+            loop.call_at(max(late + ORDER, loop.time()), sink.close)
 
 
 def _write(sink: Writer, data: bytes) -> None:

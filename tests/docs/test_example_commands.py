@@ -11,7 +11,8 @@ from tests.examples import DOCS, started
 
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 PROGRAMS = [path.stem for path in EXAMPLES if not path.stem.startswith("test_")]
-ELSEWHERE = {"mysql"}  # tests/mysql/test_example.py gives it a server
+# Tests of their own give them the servers that they need.
+ELSEWHERE = {"mysql", "ring_to_cluster"}
 
 # Where there is something to see, if it isn't the root.
 FIRST_PAGES = {

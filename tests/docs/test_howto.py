@@ -3,20 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tornado.ioloop import IOLoop
 
 from tests.docs.conftest import Browse
-from tests.examples import example, program
+from tests.examples import program
 from tests.redis_sets import sentinel_set
-from tornado_ext.sessions import Change, MemoryStore, Record, SessionStore
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.testing import Client
-from tornado_ext.testing.store_suite import TTL, StoreSuite, record_of
 
 BROWSERS = ("phone", "tablet", "laptop")
 
@@ -134,60 +129,6 @@ async def test_sessions_are_kept_where_the_sentinels_say(browse: Browse) -> None
         for sentinel in redis.connection_pool.sentinel_manager.sentinels:
             await sentinel.aclose()
         await redis.aclose()
-
-
-class TestMovingStore(StoreSuite):
-    """It keeps the contract of stores while it moves."""
-
-    @pytest.fixture
-    def store(self, io_loop: IOLoop, redis_url: str) -> Iterator[SessionStore]:
-        moving = example("howto/moving_store").MovingStore(MemoryStore(), RedisStore(redis_url))
-        yield moving
-        io_loop.run_sync(moving.close)
-
-
-@pytest.fixture
-def moving(io_loop: IOLoop) -> Any:
-    return example("howto/moving_store").MovingStore(MemoryStore(), MemoryStore())
-
-
-@pytest.mark.gen_test
-async def test_a_session_moves_when_it_is_asked_for(moving: Any) -> None:
-    record = record_of("7", a="1")
-    await moving.old.create("key", record, TTL)
-    assert [info.key for info in await moving.sessions_of("7")] == ["key"]
-    assert await moving.load("key") == record
-    assert await moving.new.load("key") == record
-    assert await moving.old.load("key") is None
-
-
-@pytest.mark.gen_test
-@pytest.mark.parametrize("verb", ["save", "lease", "delete"])
-async def test_a_session_moves_whatever_is_asked_first(moving: Any, verb: str) -> None:
-    await moving.old.create("key", record_of(a="1"), TTL)
-    if verb == "save":
-        assert await moving.save("key", Change({"b": "2"}, (), 1.0, TTL)) == []
-        assert (await moving.load("key")).fields == {"a": "1", "b": "2"}
-    elif verb == "lease":
-        assert await moving.lease("key", TTL) is not None
-    else:
-        assert await moving.delete("key") == record_of(a="1")
-        assert await moving.load("key") is None
-
-
-@pytest.mark.gen_test
-async def test_a_user_is_revoked_in_both(moving: Any) -> None:
-    await moving.old.create("old", record_of("7"), TTL)
-    await moving.new.create("new", record_of("7"), TTL)
-    assert await moving.revoke_user("7") == 2
-    assert await moving.load("old") is None
-
-
-@pytest.mark.gen_test
-async def test_a_tombstone_stays_where_it_is(moving: Any) -> None:
-    await moving.old.create("key", Record(), TTL)
-    await moving.old.delete("key", replaced_for=TTL)
-    assert (await moving.load("key")).replaced
 
 
 def test_a_driver_of_ones_own_is_one_class(mysql_url: str) -> None:

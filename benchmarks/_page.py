@@ -56,7 +56,8 @@ def machine() -> str:
     packages = [f"{name} {version(name)}" for name in dependencies()]
     return (
         f"{os.cpu_count()} CPUs ({processor()}), {platform.system()}, "
-        f"{platform.python_implementation()} {platform.python_version()}; {', '.join(packages)}."
+        f"{platform.python_implementation()} {platform.python_version()}; {', '.join(packages)}. "
+        f"At the end {os.getloadavg()[1]:.1f} processes wanted to run, those of this among them."
     )
 
 

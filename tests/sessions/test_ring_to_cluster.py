@@ -71,14 +71,6 @@ class TestMovingStore(StoreSuite):
         return moving
 
 
-class TestMovingStoreBefore(StoreSuite):
-    """And before its time."""
-
-    @pytest.fixture
-    def store(self, module: Any) -> SessionStore:
-        return module.MovingStore(MemoryStore(), MemoryStore(), time.time() + TTL)  # type: ignore[no-any-return]
-
-
 class Process:
     """A process of the app, as far as its clients see."""
 

@@ -23,6 +23,7 @@ from tornado_ext.sessions._sharding.upkeep import Upkeep
 from tornado_ext.sessions.ring._progress import Progress
 from tornado_ext.sessions.ring._status import other_rings, states_of, words
 
+ATTEMPTS = 3  # to remove copies
 LOOKED = 0.1  # seconds between two looks at how far other processes are
 MARKS = mark_key("")
 
@@ -155,11 +156,13 @@ class Work:
 
     async def fill(self) -> None:
         """Bring all nodes up to date, or wait while other processes do that."""
-        needy = [node for node in self._nodes if node.state(self._ring) != OK]
-        sizes = [await size_of([n for n in self._nodes if n is not node]) for node in needy]
-        self._progress.begin("copying to those that lack", sum(sizes))
         self._upkeep.begin()
         await self._upkeep.looked()
+        needy = [node for node in self._nodes if node.state(self._ring) != OK]
+        if not needy:
+            return
+        sizes = [await size_of([n for n in self._nodes if n is not node]) for node in needy]
+        self._progress.begin("copying to those that lack", sum(sizes))
         while any(node.state(self._ring) != OK for node in self._nodes):
             await self._check()
             self._progress.advance(0)
@@ -177,6 +180,7 @@ class Work:
 
     async def remove_strays(self) -> int:
         """Remove copies from nodes that do not own them, and marks against nodes that are gone."""
+        await asyncio.sleep(timing.HEARD_FOR)  # until every process knows that all are complete
         removed = 0
         self._progress.begin("removing other copies", await size_of(self._nodes))
         for node in self._nodes:
@@ -191,12 +195,16 @@ class Work:
         if any(other.state(self._ring) != OK for other in self._nodes):
             await self.fill()
         args = self._ring, int(timing.HEARD_FOR * 1000)
-        removing = (node.run(REMOVE, [str(key), "ring", "rings"], *args) for key in keys)
-        results: list[int] = await asyncio.gather(*removing)
-        if -1 in results:
+        removed = 0
+        for _ in range(ATTEMPTS):
+            removing = (node.run(REMOVE, [str(key), "ring", "rings"], *args) for key in keys)
+            results: list[int] = await asyncio.gather(*removing)
+            removed += results.count(1)
+            if -1 not in results:
+                return removed
+            await self._upkeep.looked()  # this one may not have been heard of for a while
             refuse(self._replicas)
-            raise Refused(f"node {node.name!r} has heard of another ring, or not of this one")
-        return sum(results)
+        raise Refused(f"node {node.name!r} has heard of another ring: nothing more is removed")
 
     async def _remove_marks(self, node: Node) -> None:
         cursor = "0"

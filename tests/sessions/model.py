@@ -178,6 +178,8 @@ class Model:
 
     def enter(self, view: View) -> None:
         """Begin an exclusive block."""
+        if view.stale:
+            raise Refused(409)
         self.save(view)
         if (kept := view.kept) is not None:
             if not self.live(kept):

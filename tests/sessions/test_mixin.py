@@ -555,6 +555,25 @@ async def test_error_page_is_sent_though_what_it_changed_can_not_be_stored(
 
 
 @pytest.mark.gen_test
+async def test_error_page_after_a_failed_save_renews_nothing(
+    do: Do, app: Application, clock: Callable[[float], None]
+) -> None:
+    class Away(MemoryStore):
+        saves = 0
+
+        async def save(self, key: str, change: Change) -> Collection[str] | None:
+            self.saves += 1
+            raise StoreUnavailable("away")
+
+    store = app.settings["session_store"] = Away()
+    app.settings["session_idle_timeout"] = 1000
+    await do(put(a=1))
+    clock(500)
+    assert (await do(put(a=2))).code == 503
+    assert store.saves == 1
+
+
+@pytest.mark.gen_test
 async def test_error_page_ends_the_id_whose_end_got_no_answer(
     do: Do, app: Application, client: Client
 ) -> None:

@@ -93,6 +93,7 @@ class SavedValues(Values):
             self._clear()
         else:
             self._hold(self._texts)
+            self._seen_at = time.time()  # nor is the store in trouble asked to renew the expiry
             if self._replacing:
                 self._replacing, self._user_id = False, self._stored_user
 

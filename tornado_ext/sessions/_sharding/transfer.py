@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 CLAIM_FOR = 5.0  # seconds for which a node is claimed by a process that brings it up to date
 BATCH = 32  # keys that are copied together: less than a millisecond of the event loop, or of Redis
-SCANNED = 128  # keys
+AT_ONCE = 4  # batches
+SCANNED = 256  # keys
 KINDS = "session", "user"
 
 Pace = Callable[[int, float], Awaitable[None]]  # takes keys that were seen, and since when
@@ -103,12 +104,13 @@ class Transfer:
     async def copy(self, keys: Sequence[Key], source: Node, targets: Sequence[Node]) -> None:
         """Merge what ``source`` has of these keys into others."""
         now = asyncio.get_running_loop().time
-        for first in range(0, len(keys), BATCH):
-            started, batch = now(), keys[first : first + BATCH]
+        for first in range(0, len(keys), AT_ONCE * BATCH):
+            started, some = now(), keys[first : first + AT_ONCE * BATCH]
+            batches = [some[at : at + BATCH] for at in range(0, len(some), BATCH)]
             for target in targets:
-                await self._copy(batch, source, target)
-                await self._claim(target, CLAIM_FOR)
-            await self._pace(len(batch), started)
+                copying = (self._copy(batch, source, target) for batch in batches)
+                await asyncio.gather(self._claim(target, CLAIM_FOR), *copying)
+            await self._pace(len(some), started)
 
     async def _copy(self, batch: Sequence[Key], source: Node, target: Node) -> None:
         try:

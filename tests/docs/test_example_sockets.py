@@ -65,3 +65,12 @@ async def test_frames_are_those_of_the_rfc() -> None:
     reader.feed_data(bytes.fromhex("818537fa213d7f9f4d5158"))
     assert await module.read_frame(reader) == (1, b"Hello")
     assert module.frame(1, b"Hello") == bytes.fromhex("810548656c6c6f")
+
+
+def test_a_length_takes_as_few_bytes_as_can_hold_it() -> None:
+    """Section 5.2: "the minimal number of bytes MUST be used"."""
+    frame = example("websocket_by_hand").frame
+    assert frame(2, bytes(125))[:2] == b"\x82\x7d"
+    assert frame(2, bytes(126))[:4] == b"\x82\x7e\x00\x7e"
+    assert frame(2, bytes(65535))[:4] == b"\x82\x7e\xff\xff"
+    assert frame(2, bytes(65536))[:10] == b"\x82\x7f" + (65536).to_bytes(8, "big")

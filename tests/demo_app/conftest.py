@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tornado import locale
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.web import Application
@@ -27,9 +28,11 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def app(io_loop: IOLoop, config: Config) -> Iterator[Application]:
+def app(io_loop: IOLoop, config: Config, tmp_path: Path) -> Iterator[Application]:
     app = io_loop.run_sync(lambda: start(config))
     yield app
+    (tmp_path / "no languages").mkdir()
+    locale.load_translations(str(tmp_path / "no languages"))  # they are the process's
     for name in ("room_bus", "session_store", "storage", "passwords"):
         io_loop.run_sync(app.settings[name].close)
 

@@ -46,6 +46,23 @@ async def test_restart_keeps_people_logged_in_and_messages_there() -> None:
     assert b"remember this" in page.body
 
 
+@pytest.mark.gen_test(timeout=30)
+async def test_language_is_the_browsers_or_what_was_chosen() -> None:
+    # In a process of its own: Tornado keeps a language for good, once it was asked for.
+    with Program("demo_app", "--port=0") as program:
+        client = Client(Application(), program.prints(ADDRESS)[0][0])
+        accepts = {"Accept-Language": "zh-CN,zh;q=0.9"}
+        chinese = (await client.get("/login", headers=accepts)).body.decode()
+        assert 'lang="zh-CN"' in chinese
+        assert "欢迎回来" in chinese
+        back = await client.get("/language/en_US?next=/login", follow_redirects=False)
+        assert back.headers["Location"] == "/login"
+        assert 'lang="en-US"' in (await client.get("/login", headers=accepts)).body.decode()
+        away = await client.get("/language/xx?next=//evil.example", follow_redirects=False)
+        assert away.headers["Location"] == "/"
+        assert not away.headers.get_list("Set-Cookie")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_it_without_complaint(number: signal.Signals) -> None:
     with Program("demo_app", "--port=0") as program:

@@ -133,16 +133,17 @@ class Logout(SessionMixin, MiddlewareMixin, RequestHandler):
         self.session.logout()
 
 
-def make_app(store):
+def make_app(store, **settings):
     routes = [("/", Notes), ("/login", Login), ("/logout", Logout)]
-    return Application(routes, session_store=store)
+    return Application(routes, session_store=store, **settings)
 
 
 async def start(cluster_url, begins, *nodes):
     ring = ShardedRedisStore(dict(node.split("=", 1) for node in nodes))
     cluster = RedisCluster.from_url(cluster_url)
     await cluster.initialize()  # before there are requests: redis-py 8.1 may fail many at once
-    return make_app(MovingStore(ring, RedisStore(cluster), float(begins)))
+    store = MovingStore(ring, RedisStore(cluster), float(begins))
+    return make_app(store, redis_client=cluster)  # a client of one's own is one's own to close
 
 
 if __name__ == "__main__":

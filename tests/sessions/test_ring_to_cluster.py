@@ -137,11 +137,11 @@ async def test_live_app_moves_without_losing_a_session_a_write_or_a_logout(
             await visitor.write("first")
         over = asyncio.Event()
         using = [asyncio.create_task(use(visitor, over)) for visitor in writers]
-        moving = [module.MovingStore(old, new, END) for _ in processes]
-        for number, store in enumerate(moving):
-            await replace(processes, number, module.make_app(store))
-        for store in moving:
-            store.begins = time.time() + 0.3
+        moving = [await module.start(nodes[0].url, END, *arguments(shards)) for _ in processes]
+        for number, app in enumerate(moving):
+            await replace(processes, number, app)
+        for app in moving:
+            app.settings["session_store"].begins = time.time() + 0.3
         await asyncio.sleep(0.3 + module.QUIET + 0.5)
         for visitor in idle:
             await visitor.check()
@@ -157,7 +157,14 @@ async def test_live_app_moves_without_losing_a_session_a_write_or_a_logout(
         assert min(visitor.turns for visitor in writers) > 10
         for process in processes:
             await process.stop()
+        for app in moving:
+            await app.settings["session_store"].close()
+            await app.settings["redis_client"].aclose()
         await client.aclose()
+
+
+def arguments(shards: Shards) -> list[str]:
+    return [f"{name}={shard.url}" for name, shard in shards.items()]
 
 
 async def replace(processes: list[Process], number: int, app: Application) -> None:

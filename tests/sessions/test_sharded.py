@@ -342,6 +342,27 @@ async def test_change_of_the_ring_loses_nothing(
     await after.close()
 
 
+@pytest.mark.gen_test
+async def test_node_that_was_out_of_the_ring_is_not_believed_when_it_is_in_it_again(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "INTERVAL", 0.05)
+    monkeypatch.setattr(upkeep, "HEARD_FOR", 0.2)
+    key = owned_by(store, "c", "a")
+    await store.create(key, RECORD, TTL)
+    await store.close()
+    without = store_on({name: shards[name] for name in "ab"})
+    await settle(without)
+    await without.save(key, change(a="2"))
+    await without.close()
+    again = store_on(shards)
+    assert (await again.load(key) or RECORD).fields == {"a": "2"}
+    await settle(again)
+    shards["a"].kill()
+    assert (await again.load(key) or RECORD).fields == {"a": "2"}
+    await again.close()
+
+
 # Nodes that take no writes.
 
 

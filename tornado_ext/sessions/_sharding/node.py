@@ -1,8 +1,9 @@
 """A server of the ring, and what this process knows of it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from tornado_ext._redis import RedisServer
@@ -45,6 +46,21 @@ class Marker:
     ring_id: str
     run_id: str
     ring: str  # its description
+    epoch: int  # how many rings came before that one
+
+    @classmethod
+    def read(cls, said: Mapping[str, str]) -> "Marker":
+        """Return the marker in a hash; one of no ring if it is none."""
+        epoch = said.get("epoch", "")
+        if not epoch.isdecimal():
+            return NO_MARKER
+        node, ring_id, run_id, ring = (
+            said.get(name, "") for name in ("node", "ring_id", "run_id", "ring")
+        )
+        return cls(node, ring_id, run_id, ring, int(epoch))
+
+
+NO_MARKER = Marker("", "", "", "", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,7 @@ class Node:
         self.server = RedisServer(url, f"nodes[{name!r}]", self._connected)
         self.away = "not asked yet"  # why it is, or ''
         self.foreign = ""  # why it is, or ''
+        self.outdated = False  # it has this ring from before other nodes had another one
         self.marker: Marker | None = None
         self.rings: tuple[str, ...] = ()  # that processes have told it they have
         self.against: dict[str, int] = {}  # how many marks it has against each other node
@@ -90,7 +107,8 @@ class Node:
     @property
     def complete(self) -> bool:
         """True if it has lost nothing that it was given."""
-        return self.marker is not None and self.marker.run_id == self.run_id and not self.foreign
+        known = self.marker is not None and self.marker.run_id == self.run_id
+        return known and not self.foreign and not self.outdated
 
     @property
     def trusted(self) -> bool:
@@ -112,6 +130,8 @@ class Node:
         """Why it is in this state, where there is something to say."""
         if self.away or self.foreign:
             return self.away or self.foreign
+        if self.outdated:
+            return "it was out of the ring, and is in it again"
         if not self.complete:
             return "it was restarted" if self.marker else "it is new, or came back empty"
         return f"{self.marks} marks against it" if self.marks else ""
@@ -192,15 +212,14 @@ class Node:
         said = dict(zip(marker[::2], marker[1::2], strict=True))
         self.marker = None
         if said:
-            names = "node", "ring_id", "run_id", "ring"
-            self.marker = Marker(*(said.get(name, "") for name in names))
+            self.marker = Marker.read(said)
         self.rings = tuple(rings)
         self.against = dict(zip(others, marks, strict=True))
 
-    async def vouch(self, ring_id: str, ring: str) -> None:
+    async def vouch(self, ring_id: str, ring: str, epoch: int) -> None:
         """Write the marker of a node that is complete now."""
-        said = "node", self.name, "ring_id", ring_id, "run_id", self.run_id, "ring", ring
-        await self.command("HSET", "ring", *said)
+        said = asdict(Marker(self.name, ring_id, self.run_id, ring, epoch))
+        await self.command("HSET", "ring", *chain.from_iterable(said.items()))
 
 
 def mark_key(node: str) -> str:

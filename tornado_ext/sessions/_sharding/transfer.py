@@ -75,7 +75,7 @@ class Transfer:
             await self._fill_from(node, other, cursors.get(other.name, "0"))
         if plan != " ".join([self._ring, *(each.run_id for each in self._nodes)]):
             return False
-        await node.vouch(ring_id or await self._new_ring_id(), self._ring)
+        await node.vouch(ring_id or await self._new_ring_id(), self._ring, self._epoch())
         for key in ("filling", *map(mark_key, self._strangers())):
             await node.command("DEL", key)
         return True
@@ -142,6 +142,12 @@ class Transfer:
         first = min(self._nodes, key=lambda node: node.name)
         await first.command("SET", "ring-id", secrets.token_hex(8), "NX")
         return str(await first.command("GET", "ring-id"))
+
+    def _epoch(self) -> int:
+        """Return that of the ring: one more than the last one, unless it is that of this ring."""
+        markers = [node.marker for node in self._nodes if node.marker]
+        last = max((marker.epoch for marker in markers), default=0)
+        return last if (last, self._ring) in [(m.epoch, m.ring) for m in markers] else last + 1
 
     def _strangers(self) -> set[str]:
         """Return the names that other rings have and this one has not."""

@@ -13,6 +13,7 @@ from tornado_ext.sessions._sharding.node import (
     CATCHING_UP,
     MARKED,
     MOVING,
+    NO_MARKER,
     OK,
     Marker,
     Node,
@@ -130,7 +131,7 @@ class Upkeep:
             node.away = node.away or str(exc)
             return False
         except SessionCorrupt:  # it answers, with what is no marker
-            node.marker = Marker("", "", "", "")
+            node.marker = NO_MARKER
         return True
 
     def _judge(self) -> None:
@@ -151,9 +152,13 @@ class Upkeep:
                     node.foreign = f"it holds the data of node {marker.node!r}"
                 elif marker.ring_id != self._ring_id:
                     node.foreign = "it holds the data of another ring"
-        ours = {marker.ring for node, marker in markers.items() if not node.foreign}
+        own = {node: marker for node, marker in markers.items() if not node.foreign}
+        epoch = max((marker.epoch for marker in own.values()), default=0)
+        for node, marker in own.items():
+            node.outdated = marker.ring == self._ring and marker.epoch < epoch
         replicas = self._replicas
-        replicas.old_rings = {text: rings[text] for text in ours if text != self._ring}
+        described = {marker.ring for marker in own.values()} - {self._ring}
+        replicas.old_rings = {text: rings[text] for text in described}
         states = {node.name: node.state(self._ring) for node in self._nodes}
         replicas.calm = all(state == OK for state in states.values())
         self._log(states)

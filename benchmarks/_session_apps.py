@@ -52,8 +52,27 @@ async def by_hand(url: str) -> None:
 
 async def ours(url: str) -> None:
     """Serve with the session of this package."""
-    from tornado_ext.sessions import SessionMixin
     from tornado_ext.sessions.redis import RedisStore
+
+    await _serve_ours(RedisStore(url))
+
+
+async def sharded(urls: str) -> None:
+    """Serve with the session of this package on nodes of a ring, and tell how they are."""
+    from tornado_ext.sessions.sharded import ShardedRedisStore
+
+    store = ShardedRedisStore({f"node{n}": url for n, url in enumerate(urls.split())})
+
+    class Health(RequestHandler):
+        async def get(self) -> None:
+            nodes = await store.health()
+            self.write({name: node.state for name, node in nodes.items()})
+
+    await _serve_ours(store, ("/health", Health))
+
+
+async def _serve_ours(store: Any, *routes: Any) -> None:
+    from tornado_ext.sessions import SessionMixin
 
     class Handler(SessionMixin, RequestHandler):
         def get(self, path: str) -> None:
@@ -63,7 +82,7 @@ async def ours(url: str) -> None:
                 self.session["visits"] += 1
             self.write(f"hello {self.session['name']}")
 
-    await serve(Application([("/(.*)", Handler)], session_store=RedisStore(url)))
+    await serve(Application([*routes, ("/(.*)", Handler)], session_store=store))
 
 
 async def starlette(_: str) -> None:
@@ -212,7 +231,7 @@ def _use(path: str, session: Any) -> str:
 SERVED: dict[str, Callable[[str], Awaitable[None]]] = {
     each.__name__: each
     for each in (
-        *(tornado, by_hand, ours),
+        *(tornado, by_hand, ours, sharded),
         *(starlette, starsessions),
         *(aiohttp, aiohttp_session),
         *(django, django_session),

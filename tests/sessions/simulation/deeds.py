@@ -51,7 +51,7 @@ class Deeds:
             session.ends[0].acknowledged = True
 
     async def load(self, name: str) -> None:
-        if session := self._world.sessions.get(name):
+        if session := self._known(name):
             asked = self._begin()
             record = await self._do(self._store.load(session.key), asked)
             if asked.acknowledged:
@@ -61,7 +61,7 @@ class Deeds:
         self, name: str, fields: dict[str, str | None], fence: int | None = None
     ) -> bool:
         """Set fields, and delete those that are None; tell whether it was stored."""
-        if (session := self._world.sessions.get(name)) is None:
+        if (session := self._known(name)) is None:
             return False
         writes = [self._begin(value=value, fence=fence) for value in fields.values()]
         if self._world.skewed:  # who saves has loaded, and is later than what he saw
@@ -85,14 +85,14 @@ class Deeds:
         return writes[0].acknowledged
 
     async def delete(self, name: str, replaced_for: float = 0) -> None:
-        if session := self._world.sessions.get(name):
+        if session := self._known(name):
             session.ends.append(self._begin())
             deleting = self._store.delete(session.key, replaced_for=replaced_for)
             await self._do(deleting, session.ends[-1])
 
     async def lease(self, name: str) -> Deed | None:
         """Take a lease, and keep it."""
-        if (session := self._world.sessions.get(name)) is None:
+        if (session := self._known(name)) is None:
             return None
         lease = self._begin(until=self._world.time() + LEASE)
         lease.fence = await self._do(self._store.lease(session.key, LEASE), lease)
@@ -140,6 +140,11 @@ class Deeds:
         await replicas.close()
 
     # What they share.
+
+    def _known(self, name: str) -> Session | None:
+        """Return a session whose id somebody was told."""
+        session = self._world.sessions.get(name)
+        return session if session and session.created.acknowledged else None
 
     def _begin(self, **kwargs: Any) -> Deed:
         self._world.deeds += 1

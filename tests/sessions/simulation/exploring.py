@@ -70,8 +70,8 @@ def random_run(seed: int) -> Run:
     steps += [
         ("create", draw(range(len(skews))), name, draw(["u", "v", None])) for name in SESSIONS
     ]
-    steps += [("quiet",)] * chance.randrange(2)
-    away, ring, late = None, NODES, iter("wxyz")
+    steps.append(("quiet",))
+    away, node, ring, late = None, draw(NODES), NODES, iter("wxyz")
     for number in range(chance.randrange(4, 14)):
         at = chance.randrange(len(skews))
         kind = chance.random()
@@ -83,7 +83,8 @@ def random_run(seed: int) -> Run:
             steps.append(away)
             away = None
         elif kind < 0.96:
-            fault, away = _fault(chance, draw(ring), at)
+            node = draw(ring) if chance.random() < 0.4 else node  # often the same one again
+            fault, away = _fault(chance, node, at)
             steps += fault
         else:
             ring = RINGS[ring]
@@ -96,7 +97,7 @@ def random_run(seed: int) -> Run:
 
 
 def _deed(chance: random.Random, at: int, number: int, late: Iterator[str]) -> Step:
-    name, value = chance.choice(SESSIONS), f'"{number}"'
+    name, value = chance.choice("sst"), f'"{number}"'
     field, other = chance.sample(FIELDS, 2)
     return chance.choices(
         [
@@ -121,8 +122,9 @@ def _fault(chance: random.Random, node: str, at: int) -> tuple[list[Step], Step 
             ([*saved, ("kill", node)], ("back", node, chance.choice([KEPT, OLD, EMPTY]))),
             ([("freeze", node)], ("thaw", node)),
             ([("fill", node)], ("make_room", node)),
-            ([("lag", node, at, chance.choice([0, 1, 8]))], None),
+            ([("lag", node, at, chance.choice([0, 1, 4]))], None),
             ([("cut", node, at)], None),
+            ([("lag", node, at, 0), ("cut", node, at)], None),
         ]
     )
 
@@ -189,7 +191,9 @@ def scenes() -> Iterator[Scene]:
     for node in "ab":
         faults += [(("kill", node), [("back", node, data)]) for data in (KEPT, OLD, EMPTY)]
         faults += [(("freeze", node), [("thaw", node)]), (("fill", node), [("make_room", node)])]
-        faults += [((name, node, *args), []) for name, *args in [("lag", 0, 0), ("cut", 0)]]
+        faults += [
+            ((name, node, *args), []) for name, *args in [("lag", 0, 0), ("lag", 0, 3), ("cut", 0)]
+        ]
     for one, other, (fault, after) in product(first, second, faults):
         for steps in ([one, other, fault], [one, fault, other], [other, one, fault]):
             yield Scene(steps, after)

@@ -10,36 +10,9 @@ from typing import Any
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-READS = frozenset(
-    [
-        "exists",
-        "get",
-        "hexists",
-        "hget",
-        "hgetall",
-        "hlen",
-        "hmget",
-        "hscan",
-        "hstrlen",
-        "info",
-        "ping",
-        "pttl",
-        "scan",
-        "scard",
-        "sismember",
-        "smembers",
-        "time",
-        "ttl",
-        "type",
-        "zcard",
-        "zrandmember",
-        "zrange",
-        "zscore",
-    ]
-)
-DENY_OOM = frozenset(
-    ["hincrby", "hmset", "hset", "hsetnx", "sadd", "set", "zadd"]
-)  # may need memory
+READS = {"dbsize", "exists", "get", "hexists", "hget", "hgetall", "hlen", "hmget", "hscan", "pttl"}
+READS |= {"scan", "time", "type", "zrandmember", "zrange", "zrangebyscore", "zscore"}
+DENY_OOM = {"hset", "set", "zadd"}  # may need memory
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 
 
@@ -49,10 +22,6 @@ class Status(str):
     __slots__ = ()
 
 
-class Set(dict[str, None]):
-    """A set that keeps an order, so that runs can be repeated."""
-
-
 class SortedSet(dict[str, float]):
     """The scores of members."""
 
@@ -60,10 +29,10 @@ class SortedSet(dict[str, float]):
         return sorted(self, key=lambda member: (self[member], member.encode()))
 
 
-Value = str | dict[str, str] | Set | SortedSet
+Value = str | dict[str, str] | SortedSet
 Dump = dict[str, tuple[Value, int]]  # what is under each key, and its PTTL
 Kind = type[Any]
-KINDS: dict[Kind, str] = {str: "string", dict: "hash", Set: "set", SortedSet: "zset"}
+KINDS: dict[Kind, str] = {str: "string", dict: "hash", SortedSet: "zset"}
 
 
 class Keyspace:
@@ -112,28 +81,17 @@ class Keyspace:
             self._remove(key)
         return found
 
-    unlink = delete
-
     def pttl(self, key: str) -> int:
         if self._get(key) is None:
             return -2
         return self.ends[key] - self._milliseconds() if key in self.ends else -1
 
-    def pexpire(self, key: str, left: str, *flags: str) -> int:
-        had = self.pttl(key)
-        if had == -2:
+    def pexpire(self, key: str, left: str) -> int:
+        if self._get(key) is None:
             return 0
-        for flag in flags:
-            if flag.upper() == "GT" and (had == -1 or had >= int(left)):
-                return 0
-            if flag.upper() == "LT" and -1 < had <= int(left):
-                return 0
         self.ends[key] = self._milliseconds() + int(left)
         self._get(key)
         return 1
-
-    def persist(self, key: str) -> int:
-        return int(self._get(key) is not None and self.ends.pop(key, None) is not None)
 
     def dbsize(self) -> int:
         return len(self._keys())
@@ -145,12 +103,6 @@ class Keyspace:
         micros = round(self.now() * 1_000_000)
         return [str(micros // 1_000_000), str(micros % 1_000_000)]
 
-    def ping(self) -> Status:
-        return Status("PONG")
-
-    def info(self, _section: str = "") -> str:
-        return f"# Server\r\nrun_id:{self.run_id}\r\nloading:0\r\nmaxmemory_policy:noeviction\r\n"
-
     # Strings.
 
     def get(self, key: str) -> str | None:
@@ -158,7 +110,7 @@ class Keyspace:
 
     def set(self, key: str, value: str, *options: str) -> Status | None:
         flags = [option.upper() for option in options]
-        if ("NX" in flags and self.exists(key)) or ("XX" in flags and not self.exists(key)):
+        if "NX" in flags and self.exists(key):
             return None
         self._remove(key)
         self.values[key] = value
@@ -176,9 +128,6 @@ class Keyspace:
         fields.update(zip(pairs[::2], pairs[1::2], strict=True))
         return len(fields) - before
 
-    def hsetnx(self, key: str, field: str, value: str) -> int:
-        return 0 if self.hexists(key, field) else self.hset(key, field, value)
-
     def hget(self, key: str, field: str) -> str | None:
         return self._hash(key).get(field)
 
@@ -192,65 +141,28 @@ class Keyspace:
     def hgetall(self, key: str) -> list[str]:
         return [part for pair in self._hash(key).items() for part in pair]
 
-    def hkeys(self, key: str) -> list[str]:
-        return list(self._hash(key))
-
     def hlen(self, key: str) -> int:
         return len(self._hash(key))
 
     def hexists(self, key: str, field: str) -> int:
         return int(field in self._hash(key))
 
-    def hstrlen(self, key: str, field: str) -> int:
-        return len(self._hash(key).get(field, "").encode())
-
-    def hincrby(self, key: str, field: str, by: str) -> int:
-        try:
-            total = int(self._hash(key).get(field, "0")) + int(by)
-        except ValueError:
-            raise ResponseError("hash value is not an integer") from None
-        self.hset(key, field, str(total))
-        return total
-
     def hscan(self, key: str, cursor: str, *options: str) -> list[Any]:
         fields = self._hash(key)
         at, found = self._scan(list(fields), cursor, options)
         return [at, [part for name in found for part in (name, fields[name])]]
 
-    # Sets.
-
-    def sadd(self, key: str, *members: str) -> int:
-        return self._add(self._made(key, Set), dict.fromkeys(members))
-
-    def srem(self, key: str, *members: str) -> int:
-        return self._drop(key, self._set(key), members)
-
-    def smembers(self, key: str) -> list[str]:
-        return list(self._set(key))
-
-    def sismember(self, key: str, member: str) -> int:
-        return int(member in self._set(key))
-
-    def scard(self, key: str) -> int:
-        return len(self._set(key))
-
-    def sscan(self, key: str, cursor: str, *options: str) -> list[Any]:
-        return self._scan(list(self._set(key)), cursor, options)
-
     # Sorted sets.
 
     def zadd(self, key: str, *args: str) -> int:
-        flags = [arg.upper() for arg in args if arg.upper() in ("NX", "XX", "GT", "LT")]
-        pairs = args[len(flags) :]
+        higher = args[0] == "GT"
+        pairs = args[higher:]
         scores = self._made(key, SortedSet)
-        new = {
-            member: float(score)
-            for score, member in zip(pairs[::2], pairs[1::2], strict=True)
-            if not ("NX" in flags and member in scores)
-            and not ("GT" in flags and scores.get(member, float("-inf")) >= float(score))
-            and not ("LT" in flags and scores.get(member, float("inf")) <= float(score))
-        }
-        return self._add(scores, new)
+        before = len(scores)
+        for text, member in zip(pairs[::2], pairs[1::2], strict=True):
+            score = float(text)
+            scores[member] = max(score, scores.get(member, score)) if higher else score
+        return len(scores) - before
 
     def zrem(self, key: str, *members: str) -> int:
         return self._drop(key, self._sorted(key), members)
@@ -272,9 +184,6 @@ class Keyspace:
 
     def zremrangebyscore(self, key: str, first: str, last: str) -> int:
         return self.zrem(key, *self.zrangebyscore(key, first, last))
-
-    def zcard(self, key: str) -> int:
-        return len(self._sorted(key))
 
     def zrandmember(self, key: str, count: str) -> list[str]:
         return self._sorted(key).range()[: int(count)]  # any will do
@@ -305,9 +214,6 @@ class Keyspace:
     def _hash(self, key: str) -> dict[str, str]:
         return self._typed(key, dict) or {}
 
-    def _set(self, key: str) -> Set:
-        return self._typed(key, Set) or Set()
-
     def _sorted(self, key: str) -> SortedSet:
         return self._typed(key, SortedSet) or SortedSet()
 
@@ -315,11 +221,6 @@ class Keyspace:
         if (value := self._typed(key, kind)) is None:
             value = self.values[key] = kind()
         return value
-
-    def _add(self, held: dict[str, Any], new: dict[str, Any]) -> int:
-        before = len(held)
-        held.update(new)
-        return len(held) - before
 
     def _drop(self, key: str, held: dict[str, Any], names: tuple[str, ...]) -> int:
         before = len(held)

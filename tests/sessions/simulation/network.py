@@ -75,6 +75,10 @@ class Node:
     def save(self) -> None:
         self.saved = self.keyspace.dump()
 
+    def held(self) -> "list[Connection]":
+        """Return the connections on which something is to arrive late."""
+        return [one for one in self.connections if one.held_until and one.sent]
+
     def run(self, args: tuple[str, ...]) -> Any:
         """Carry out a command, and return its reply or the error that it is."""
         verb, *rest = args

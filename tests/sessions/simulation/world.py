@@ -199,6 +199,8 @@ class World:
             return self._one_ring() and self._well()
         if name == "settle":
             return not self.busy() and self._one_ring() and self._well()
+        if name == "inspect":
+            return not any(node.held() for node in self.nodes.values())
         return name != "quiet" or not self.busy()
 
     def _shrinks(self) -> bool:
@@ -212,7 +214,7 @@ class World:
     def _complete(self, node: Node) -> bool:
         if not node.up or node.frozen or node.keyspace.full:
             return False
-        if any(one.held_until and not one.late for one in node.connections if one.sent):
+        if any(not one.late for one in node.held()):
             return False
         marks = f"missed:{node.name}"
         for other in self.nodes.values():

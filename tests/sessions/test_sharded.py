@@ -13,6 +13,7 @@ from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions import Change, LeaseLost, Record, SessionGone, StoreUnavailable
 from tornado_ext.sessions import sharded as module
 from tornado_ext.sessions._sharding import upkeep
+from tornado_ext.sessions._sharding.node import Node
 from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
@@ -301,6 +302,38 @@ async def test_replaced_session_is_told_what_any_owner_had(
     on(shards["a"], "HDEL", f"session:{missed}", ":b")
     held = await store.delete(missed, replaced_for=60)
     assert (held or RECORD).fields == {"a": "1", "b": "2"}
+
+
+@pytest.fixture
+def doubted(store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each node takes one write, and then another request finds out that it has missed one."""
+    for node in store._replicas.nodes.values():
+
+        async def write(*args: object, node: Node = node, took: list[object] = []) -> object:  # noqa: B006
+            verdict = await Node.write(node, *args)  # type: ignore[arg-type]
+            if not took:
+                took.append(verdict)
+                store._replicas._missed([node])
+            return verdict
+
+        monkeypatch.setattr(node, "write", write)
+
+
+@pytest.mark.usefixtures("doubted")
+@pytest.mark.gen_test
+async def test_create_that_is_sent_again_finds_its_own_record(store: ShardedRedisStore) -> None:
+    await store.create("key", RECORD, TTL)
+    assert await store.load("key") == RECORD
+
+
+@pytest.mark.parametrize("replaced_for", [0, 60])
+@pytest.mark.gen_test
+async def test_delete_that_is_sent_again_returns_what_it_has_ended(
+    store: ShardedRedisStore, request: pytest.FixtureRequest, replaced_for: float
+) -> None:
+    await store.create("key", RECORD, TTL)
+    request.getfixturevalue("doubted")
+    assert await store.delete("key", replaced_for=replaced_for) == RECORD
 
 
 # Changes of the ring.

@@ -160,7 +160,7 @@ class ShardedRedisStore(SessionStore):
     async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
         """Put a tombstone in the place of each copy."""
         kind = f"{REPLACED} {time.time() + replaced_for!r}" if replaced_for else ENDED
-        _, held = await self._bury(Key("session", key), kind, "live", ENDED_FOR)
+        held = await self._bury(Key("session", key), kind, "live", ENDED_FOR)
         ended, _ = record_of(held)
         if ended is not None and ended.user_id is not None:
             with suppress(StoreUnavailable):  # it leaves the index at a later login, then
@@ -242,7 +242,7 @@ class ShardedRedisStore(SessionStore):
         for failure in results:
             if isinstance(failure, BaseException):
                 raise failure
-        return sum(bool(held) and "gone" not in held for _, held in buried.values())
+        return sum(bool(held) and "gone" not in held for held in buried.values())
 
     async def _indexed(self, user: str) -> list[str]:
         answers = await self._replicas.read(Key("user", user), "ZRANGE", 0, -1)
@@ -272,16 +272,19 @@ class ShardedRedisStore(SessionStore):
 
     # Tombstones.
 
-    async def _bury(self, key: Key, kind: str, what: str, seconds: float) -> tuple[int, Copy]:
-        """Leave tombstones; return what became of it on one owner, and what was there on all."""
+    async def _bury(self, key: Key, kind: str, what: str, seconds: float) -> Copy:
+        """Leave tombstones; return what was there, merged from all owners."""
         write = self._write(key, seconds)
         full: list[Node] = []
+        buried: list[Copy] = []  # also by a node that then was not believed, and another decided
 
         async def bury(node: Node, marks: Sequence[str], what: str) -> tuple[int, Copy]:
             code, held = await node.write(scripts.BURY, write, marks, kind, what)
             if code == scripts.FULL:
                 full.append(node)
                 code = scripts.DONE
+            if code == scripts.DONE:
+                buried.append(copy_of(held))
             return code, copy_of(held)
 
         decision = await self._replicas.decide(
@@ -289,23 +292,23 @@ class ShardedRedisStore(SessionStore):
             lambda node, marks: bury(node, marks, what),
             lambda verdict: (what, verdict[0]) == ("live", scripts.MISSING),
         )
-        code, held = decision.verdict
-        if (what, code) in NOTHING_TO_BURY:
-            return code, held
+        code: int = decision.verdict[0]
+        held: Copy = decision.verdict[1]
+        if (what, code) in NOTHING_TO_BURY and not buried:
+            return held
         everywhere = "missing" if what == "missing" else "any"
 
-        async def repeat(node: Node) -> Copy:
+        async def repeat(node: Node) -> None:
             if code == scripts.GONE:  # some other owner may have missed the tombstone that is there
                 await self._replicas.copy(key, decision.node, node)
-                return {}
-            _, held = await bury(node, (), everywhere)
-            return held
+            else:
+                await bury(node, (), everywhere)
 
-        copies = await self._replicas.repeat(decision, write, repeat)
+        await self._replicas.repeat(decision, write, repeat)
         takers = [node for node in (decision.node, *decision.others) if node not in full]
         if full and takers:
             await takers[0].mark(write, [node.name for node in full])
-        return code, merge([held, *copies])
+        return merge(buried) or held
 
     def _write(self, key: Key, seconds: float) -> Write:
         return Write(key, self._clock.stamp(), milliseconds(seconds))

@@ -29,13 +29,15 @@ if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[
 """
 
 # ARGV: field, value, ... Makes a copy where there is nothing; returns -1 if there is a tombstone,
-# and 0 if there is a copy.
+# and 0 if there is a copy that another write has made.
 CREATE = (
     _HEAD
     + """
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  return redis.call('HEXISTS', KEYS[1], 'gone') == 1 and -1 or 0
+  if redis.call('HEXISTS', KEYS[1], 'gone') == 1 then return -1 end
+  return redis.call('HGET', KEYS[1], 'born') == ARGV[3] and 1 or 0
 end
+redis.call('HSET', KEYS[1], 'born', ARGV[3])
 for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 mark(2)
@@ -77,7 +79,7 @@ redis.call('HSET', KEYS[1], 'seen', held[5], 'size', size, 'keys', keys)
 for i = 1, #values, 2 do redis.call('HSET', KEYS[1], values[i], values[i + 1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 mark(2)
-if redis.call('HLEN', KEYS[1]) - keys - 8 > LISTED then
+if redis.call('HLEN', KEYS[1]) - keys - 9 > LISTED then
   local all = redis.call('HGETALL', KEYS[1])
   for i = 1, #all, 2 do
     if all[i]:sub(1, 1) == ':' and #all[i + 1] == #stamp and all[i + 1] < ARGV[8] then
@@ -239,7 +241,7 @@ local function merge_copy(key, left, first, last)
   if theirs.fence and tonumber(theirs.fence) > tonumber(held[6] or 0) then
     redis.call('HSET', key, 'fence', theirs.fence, 'until', theirs['until'], 'lent', theirs.lent)
   end
-  local seen = tonumber(theirs.seen) > tonumber(held[5]) and theirs.seen or held[5]
+  local seen = tonumber(theirs.seen or 0) > tonumber(held[5]) and theirs.seen or held[5]
   redis.call('HSET', key, 'seen', seen, 'size', size, 'keys', keys)
   return prolong(key, left)
 end

@@ -53,6 +53,7 @@ def main() -> int:
     parser.add_argument("runs", type=int, help="random runs")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first one")
     parser.add_argument("--scenes", type=int, default=1, help="go through one of so many; 0: none")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at once")
     options = parser.parse_args()
     batches = [
         range(seed, min(seed + AT_ONCE, options.first + options.runs))
@@ -60,7 +61,7 @@ def main() -> int:
     ]
     chosen = list(scenes())[:: options.scenes] if options.scenes else []
     failures = 0
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(options.processes) as pool:
         for what, work in [
             ("random runs", pool.map(go_through_runs, batches)),
             (f"ways through {len(chosen)} scenes", pool.map(go_through_scene, chosen)),

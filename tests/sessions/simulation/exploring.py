@@ -195,5 +195,7 @@ def scenes() -> Iterator[Scene]:
             ((name, node, *args), []) for name, *args in [("lag", 0, 0), ("lag", 0, 3), ("cut", 0)]
         ]
     for one, other, (fault, after) in product(first, second, faults):
-        for steps in ([one, other, fault], [one, fault, other], [other, one, fault]):
-            yield Scene(steps, after)
+        yield Scene([one, other, fault], after)
+        yield Scene([one, fault, other], after)
+        yield Scene([one, fault, ("quiet",), other], after)
+        yield Scene([other, one, fault], after)

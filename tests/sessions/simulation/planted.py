@@ -69,4 +69,20 @@ def no_tombstones(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(scripts, "BURY", NO_TOMBSTONE)
 
 
-FAULTS = [newest_wins, no_marks, no_tombstones]
+def late_writes_win(patch: pytest.MonkeyPatch) -> None:
+    """Take a field from whatever comes last."""
+    _change(patch, "SAVE", ") < stamp then", ") < stamp or true then")
+
+
+def new_marks_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Take away a mark that was set anew while what it stands for was copied."""
+    _change(patch, "UNMARK", "== ARGV[2]", "~= ''")
+
+
+def _change(patch: pytest.MonkeyPatch, script: str, old: str, new: str) -> None:
+    text = getattr(scripts, script)
+    assert old in text
+    patch.setattr(scripts, script, text.replace(old, new))
+
+
+FAULTS = [newest_wins, no_marks, no_tombstones, late_writes_win, new_marks_are_forgotten]

@@ -15,13 +15,17 @@ RUNS = 30
 EVERY = 97  # of how many scenes one is gone through
 MOST_WAYS = 50  # through a scene; `make simulate` goes all of them
 
-SAVES = Scene([("save", 0, "s", {"x": "1"}), ("cut", "b", 0), ("save", 1, "s", {"y": "1"})])
-SAVE = Scene([("save", 0, "s", {"x": "1"}), ("cut", "b", 0)])
-DELETE = Scene([("kill", "b"), ("delete", 0, "s")], [("back", "b", "kept")])
-HIDDEN_FROM = {
-    planted.newest_wins: SAVES,
-    planted.no_marks: SAVE,
-    planted.no_tombstones: DELETE,
+SET_X, SET_Y = ("save", 0, "s", {"x": "1"}), ("save", 1, "s", {"y": "1"})
+SET_X_AGAIN = ("save", 1, "s", {"x": "2"})
+CUT = ("cut", "b", 0)
+HIDDEN_IN = {
+    planted.newest_wins: Scene([SET_X, CUT, SET_Y]),
+    planted.no_marks: Scene([SET_X, CUT]),
+    planted.no_tombstones: Scene([("kill", "b"), ("delete", 0, "s")], [("back", "b", "kept")]),
+    planted.late_writes_win: Scene([SET_X, ("lag", "b", 0, 3), ("quiet",), SET_X_AGAIN]),
+    planted.new_marks_are_forgotten: Scene(
+        [SET_X, CUT, ("quiet",), ("after", 0.019), ("save", 0, "s", {"x": "2"}), CUT]
+    ),
 }
 
 
@@ -53,7 +57,7 @@ def test_the_guarantee_holds_in_every_order_of_small_scenes() -> None:
 def test_a_planted_fault_is_found_in_a_scene_that_is_well_without_it(
     patch: pytest.MonkeyPatch, fault: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
-    scene = HIDDEN_FROM[fault]
+    scene = HIDDEN_IN[fault]
     assert first_failure(scene) is None
     fault(patch)
     assert "Broken" in (first_failure(scene) or "")

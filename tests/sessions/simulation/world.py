@@ -103,6 +103,7 @@ class World:
         self.sessions: dict[str, Session] = {}
         self.revoked: dict[str | None, list[Deed]] = {}  # by user
         self.trace: list[str] = []
+        self.taken_at = 0.0  # when the last step was taken
         self.orphans: set[asyncio.Task[Any]] = set()
         self.leaving: list[Process] = []
         self.processes: list[Process] = []
@@ -179,7 +180,8 @@ class World:
         self.loop.advance(due)
 
     def _take(self, step: Step) -> None:
-        self.trace.append(f"{self.loop.time():.3f} {step}")
+        self.taken_at = self.loop.time()
+        self.trace.append(f"{self.taken_at:.3f} {step}")
         name, *args = step
         if hasattr(self, name):
             getattr(self, name)(*args)
@@ -199,6 +201,8 @@ class World:
             return self._one_ring() and self._well()
         if name == "settle":
             return not self.busy() and self._one_ring() and self._well()
+        if name == "after":
+            return self.loop.time() >= self.taken_at + args[0]
         if name == "inspect":
             return not any(node.held() for node in self.nodes.values())
         return name != "quiet" or not self.busy()
@@ -341,6 +345,9 @@ class World:
         """Come after all that was begun has ended."""
 
     settle = quiet
+
+    def after(self, seconds: float) -> None:
+        """Come so long after the step before."""
 
 
 @lru_cache(maxsize=100)

@@ -33,7 +33,7 @@ demo-full: programs $(VENV)/.installed-all ## run it in two processes on private
 	@$(BIN)/python -m demo_app.full --port $(PORT) --database $(DB)
 
 test: programs lint ## check style and types, and run every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-long: programs $(VENV)/.installed-dev ## look for faults of sessions at random, for longer; MINUTES=10
 	SESSION_MACHINE_MINUTES=$(MINUTES) $(BIN)/pytest tests/sessions/test_machine.py

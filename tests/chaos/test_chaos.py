@@ -9,12 +9,14 @@ from dataclasses import replace
 from tests.chaos.events import EVENTS
 from tests.chaos.trial import trial
 
-SHORT = {"freeze": 1.0, "return empty": 0.5, "fourth node": 0.0}  # seconds that they last
+SHORT = {"freeze": 2.0, "return empty": 0.5, "fourth node": 0.0}  # seconds that they last
+
+PATIENT = 1.5  # seconds for which a node may say nothing on a busy machine: two away are too many
 
 
 def test_no_shard_takes_anything_along() -> None:
     events = [replace(EVENTS[name], hold=hold) for name, hold in SHORT.items()]
     row, said = asyncio.run(
-        trial(events, "a", rate=150, browsers=32, idle=100, before=0.5, killed=0.5)
+        trial(events, "a", rate=100, browsers=32, idle=100, before=0.5, killed=0.5, timeout=PATIENT)
     )
     assert (row.counts.broken(), row.failure) == ([], ""), "\n".join([*row.counts.notes, said])

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from tests.chaos.clients import Load
 from tests.chaos.events import Event, kill
-from tests.chaos.report import Row, p99
+from tests.chaos.report import TIMEOUT, Row, p99
 from tests.chaos.world import NotSettled, World
 
 
@@ -21,15 +21,16 @@ async def trial(
     idle: int = 500,
     before: float = 5.0,
     killed: float = 3.0,
+    timeout: float = TIMEOUT,
 ) -> tuple[Row, str]:
     """Let these happen to a shard, one after the other, and another be killed after each.
 
     There are ``idle`` sessions that nobody uses; ``before`` and ``killed`` are the seconds of load
-    that come first, and for which another shard is away. Return the figures, and what the app
-    processes have logged.
+    that come first, and for which another shard is away; ``timeout`` is how long a process waits
+    for a node. Return the figures, and what the app processes have logged.
     """
     proxied = shard if any(event.proxied for event in events) else ""
-    world = World(max(event.nodes for event in events), proxied=proxied)
+    world = World(max(event.nodes for event in events), proxied=proxied, timeout=timeout)
     async with world:
         load = Load(world.wire, rate=rate, browsers=browsers)
         row = Row(", ".join(event.name for event in events), shard, load.counts)

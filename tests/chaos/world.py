@@ -21,7 +21,7 @@ APP = Path(__file__).with_name("app.py")
 START_TIMEOUT = 30.0  # seconds
 STOP_TIMEOUT = 15.0  # seconds
 NOTICED = 1.5  # seconds after which every process has looked at every node
-SETTLE_TIMEOUT = 60.0  # seconds
+SETTLE_TIMEOUT = 120.0  # seconds
 POLL_INTERVAL = 0.1  # seconds
 
 
@@ -65,9 +65,14 @@ class AppProcess:
 
 
 class World:
-    """Servers that are the nodes of a ring, and app processes that keep sessions there."""
+    """Servers that are the nodes of a ring, and app processes that keep sessions there.
 
-    def __init__(self, names: Iterable[str], *, proxied: str = "", apps: int = 2) -> None:
+    These wait ``timeout`` seconds for a node, and half of it for a connection.
+    """
+
+    def __init__(
+        self, names: Iterable[str], *, proxied: str = "", timeout: float = 0.5, apps: int = 2
+    ) -> None:
         self.servers: dict[str, RedisServer] = {}
         self.ring = list(names)
         self.weights: dict[str, int] = {}
@@ -75,6 +80,7 @@ class World:
         self.apps = [AppProcess() for _ in range(apps)]
         self.wire = Wire([app.port for app in self.apps])
         self._proxied = proxied
+        self._query = f"socket_timeout={timeout}&socket_connect_timeout={timeout / 2}"
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -105,7 +111,7 @@ class World:
     def nodes(self, called: Mapping[str, str]) -> list[str]:
         """Return the ring the way that command lines take it; some nodes are ``called`` so."""
         at: dict[str, RedisServer | DelayingProxy] = {**self.servers, **self.proxies}
-        return [f"{called.get(name, name)}={at[name].url}" for name in self.ring]
+        return [f"{called.get(name, name)}={at[name].url}?{self._query}" for name in self.ring]
 
     async def start(self, app: AppProcess) -> None:
         """Start a process on the ring as it is configured now, and wait until it serves."""
@@ -139,7 +145,7 @@ class World:
         """Give each node what it owns, and no more, as people do it; raises `NotSettled`."""
         nodes = self.nodes({name: f"{name}*{weight}" for name, weight in self.weights.items()})
         for name in leaving:
-            nodes += ["--from", f"{name}={self.servers[name].url}"]
+            nodes += ["--from", f"{name}={self.servers[name].url}?{self._query}"]
         command = [sys.executable, "-m", "tornado_ext.sessions.ring", "rebalance", *nodes]
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
         if done.returncode != 0:

@@ -1,5 +1,6 @@
 """What processes do with sessions, each followed by a look at whether its outcome may be."""
 
+import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 from io import StringIO
@@ -102,16 +103,17 @@ class Deeds:
         session.leases.append(lease)
         return lease
 
-    async def exclusive(self, name: str) -> None:
-        """Count in a field, with a lease."""
+    async def exclusive(self, name: str, seconds: float = 0) -> None:
+        """Count in a field, with a lease, and take so long for it."""
         if (lease := await self.lease(name)) is None or lease.fence is None:
             return
         session = self._world.sessions[name]
         record = await self._store.load(session.key)
+        await asyncio.sleep(seconds)
         if record is not None and not record.replaced:
             count = int(record.fields.get("n", "0")) + 1
             await self.save(name, {"n": str(count)}, lease.fence)
-        lease.until = self._world.time()
+        lease.until = min(lease.until, self._world.time())
         await self._store.release(session.key, lease.fence)
 
     async def revoke(self, user: str) -> None:

@@ -104,7 +104,7 @@ def _deed(chance: random.Random, at: int, number: int, late: Iterator[str]) -> S
             ("save", at, name, {field: value}),
             ("save", at, name, {field: value, other: None}),
             ("load", at, name),
-            ("exclusive", at, name),
+            ("exclusive", at, name, chance.choice([0, 0, 0.1, 6])),
             ("delete", at, name, chance.choice([0, 30])),
             ("revoke", at, chance.choice(USERS)),
             ("list_user", at, chance.choice(USERS)),

@@ -87,9 +87,7 @@ class World:
     ) -> None:
         """Begin with the data of nodes that have been a ring, or with none."""
         self.choose = choose
-        self.orderly = (
-            False  # whether only what deeds send is delivered in an order that one chooses
-        )
+        self.orderly = False  # what serves no deed comes first, and time goes on only if it must
         self.chance = random.Random(1)
         self.loop = Loop()
         self.nodes = {name: Node(name, self.loop) for name in nodes}
@@ -124,12 +122,10 @@ class World:
         self.loop.run_ready()
         while left or self.busy():
             ready = list(self._deliverable())
-            if self.orderly:
-                ready = [one for one in ready if one.sent[0].is_upkeep][:1] or ready
-            moves: list[Callable[[], None]] = [one.deliver for one in ready]
-            if self.orderly and moves and ready[0].sent[0].is_upkeep:
-                self._move(moves)
+            if self.orderly and (upkeep := [one for one in ready if one.sent[0].is_upkeep]):
+                self._move([upkeep[0].deliver])
                 continue
+            moves: list[Callable[[], None]] = [one.deliver for one in ready]
             if left and self.may(left[0]):
                 moves.append(lambda: self._take(left.popleft()))
                 since = self.loop.time()
@@ -198,7 +194,7 @@ class World:
         if name in ("kill", "freeze", "fill", "lag", "cut"):
             return self._well(but=args[0]) and (self._one_ring() or not self._shrinks())
         if name == "replace" and args[1] != self.rings[-1]:
-            return self._one_ring() and self._well()
+            return self._one_ring() and (len(args[1]) > len(self.rings[-1]) or self._well())
         if name == "settle":
             return not self.busy() and self._one_ring() and self._well()
         if name == "after":

@@ -1,5 +1,6 @@
 """What clients were promised, what they got, and the difference."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,7 @@ class Counts:
         counted = getattr(self, what) + 1
         setattr(self, what, counted)
         if counted <= MOST_NOTES:
-            self.notes.append(f"{what}: {note}")
+            self.notes.append(f"{what}: {time.strftime('%H:%M:%S')} {note}")
 
     def broken(self) -> list[str]:
         """Name the counts that are not 0, as they all must be."""

@@ -24,6 +24,9 @@ class Reply(NamedTuple):
     body: Any
 
 
+NO_REPLY = Reply(0, None, None)
+
+
 class Wire:
     """The way to the processes that listen on ``ports`` of 127.0.0.1, each request to any of them.
 

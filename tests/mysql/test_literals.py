@@ -79,7 +79,7 @@ LITERALS: list[tuple[object, str]] = [
     (b"a'\\", "X'61275c'"),
     (Sly(b"\xff"), "X'ff'"),
     (bytearray(b"\xff"), "X'ff'"),
-    (memoryview(b"\xff"), "X'ff'"),
+    pytest.param(memoryview(b"\xff"), "X'ff'", id="memoryview"),
     (date(1, 2, 3), "'0001-02-03'"),
     (datetime(2024, 1, 2, 3, 4, 5), "'2024-01-02 03:04:05'"),
     (datetime(2024, 1, 2, 3, 4, 5, 6), "'2024-01-02 03:04:05.000006'"),

@@ -5,6 +5,7 @@ Nothing moves by itself: a command is carried out, and its reply taken back, whe
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -120,6 +121,12 @@ class Connection:
         """Whether nobody waits any more for what is delivered next."""
         return self.sent[0].reply.done() or not self.server.alive
 
+    @property
+    def waited_for_since(self) -> float:
+        """When the first command was sent whose reply is still waited for."""
+        waited_for = (message.at for message in self.sent if not message.reply.done())
+        return next(waited_for, math.inf) if self.server.alive else math.inf
+
     def deliver(self) -> None:
         """Carry out the first command, and take its reply back."""
         if not self.greeted and self.server.alive:
@@ -140,9 +147,12 @@ class Connection:
         self._end_if_done()
         return message, reply
 
-    def lose(self) -> None:
-        """Break: no reply comes any more."""
-        waiting, self.sent = self.sent, deque()
+    def lose(self, carried_out: int = 0) -> None:
+        """Break, when so many commands were carried out: no reply comes any more."""
+        waiting = list(self.sent)
+        for _ in range(carried_out):
+            self.carry_out()
+        self.sent.clear()
         self.server.forget(self)
         self._end_if_done()
         for message in waiting:

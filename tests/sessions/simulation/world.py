@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -163,8 +164,8 @@ class World:
     def _may_wait(self, ready: Sequence[Connection]) -> bool:
         """Tell whether the clock may go on to the next timer: nothing may be late for it."""
         due = self.loop.next_timer()
-        sent = [one.sent[0].at for one in ready if not one.late]
-        return due is not None and due < min(sent, default=due) + UNHURRIED
+        sent = [one.waited_for_since for one in ready]
+        return due is not None and due < min(sent, default=math.inf) + UNHURRIED
 
     def _wait(self) -> None:
         due = self.loop.next_timer()
@@ -259,8 +260,7 @@ class World:
         self._disturb(name)
         node = self.nodes[name]
         for connection in list(node.connections):
-            for _ in range(self.choose(len(connection.sent) + 1) if connection.sent else 0):
-                connection.carry_out()
+            connection.lose(self.choose(len(connection.sent) + 1) if connection.sent else 0)
         node.kill()
 
     def back(self, name: str, data: str) -> None:
@@ -298,9 +298,7 @@ class World:
         self._disturb(name)
         server = self.processes[at].server_at(name)
         if server and (connection := server.connection):
-            if connection.sent and self.choose(2):
-                connection.carry_out()
-            connection.lose()
+            connection.lose(self.choose(2) if connection.sent else 0)
 
     def die(self, at: int) -> None:
         """End a process, and begin another in its place."""

@@ -336,6 +336,24 @@ async def test_delete_that_is_sent_again_returns_what_it_has_ended(
     assert await store.delete("key", replaced_for=replaced_for) == RECORD
 
 
+@pytest.mark.gen_test
+async def test_replaced_session_is_returned_though_every_answer_was_lost_once(
+    store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create("key", RECORD, TTL)
+    for node in store._replicas.nodes.values():
+
+        async def write(*args: object, node: Node = node, lost: list[object] = []) -> object:  # noqa: B006
+            verdict = await Node.write(node, *args)  # type: ignore[arg-type]
+            if not lost:
+                lost.append(verdict)
+                raise node.failure(TimeoutError("no answer"))
+            return verdict
+
+        monkeypatch.setattr(node, "write", write)
+    assert await store.delete("key", replaced_for=60) == RECORD
+
+
 # Changes of the ring.
 
 

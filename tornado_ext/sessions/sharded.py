@@ -279,13 +279,17 @@ class ShardedRedisStore(SessionStore):
         buried: list[Copy] = []  # also by a node that then was not believed, and another decided
 
         async def bury(node: Node, marks: Sequence[str], what: str) -> tuple[int, Copy]:
-            code, held = await node.write(scripts.BURY, write, marks, kind, what)
+            code, reply = await node.write(scripts.BURY, write, marks, kind, what)
+            held = copy_of(reply)
             if code == scripts.FULL:
                 full.append(node)
                 code = scripts.DONE
+            elif kind.startswith(REPLACED) and held.get("gone") == kind:  # an answer was lost
+                del held["gone"]
+                code = scripts.DONE
             if code == scripts.DONE:
-                buried.append(copy_of(held))
-            return code, copy_of(held)
+                buried.append(held)
+            return code, held
 
         decision = await self._replicas.decide(
             key,

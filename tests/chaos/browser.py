@@ -79,7 +79,8 @@ class Browser:
     async def count(self) -> None:
         at_once = random.choice((1, 1, 3))
         await self.load.turn(at_once)
-        replies = await asyncio.gather(*(self._ask("count") for _ in range(at_once)))
+        asking = (self._ask("count", at_once > 1) for _ in range(at_once))  # for each other
+        replies = await asyncio.gather(*asking)
         took = [reply.body["count"] if self._took(reply) else None for reply in replies]
         if wrong := self._session.counted(took):
             self._note([wrong])
@@ -148,15 +149,15 @@ class Browser:
         self._serial += 1
         return f"{self.name}-{self._serial}"
 
-    async def _ask(self, verb: str, **query: str) -> Reply:
-        reply = await self.load.ask(verb, self.cookie, **query)
+    async def _ask(self, verb: str, waits: bool = False, /, **query: str) -> Reply:
+        reply = await self.load.ask(verb, self.cookie, waits, **query)
         if reply.cookie is not None:
             self.cookie = reply.cookie
         return reply
 
     def _set_slowly(self, name: str, value: str) -> Coroutine[Any, Any, Reply]:
         """Send a request with the id that it has now, and leave its cookie alone."""
-        return self.load.ask("set", self.cookie, slowly="1", **{name: value})
+        return self.load.ask("set", self.cookie, True, slowly="1", **{name: value})
 
     def _took(self, reply: Reply) -> bool:
         if reply.status == 409 and reply.body["error"] == "SessionGone":

@@ -58,12 +58,13 @@ class Load:
         self._next = max(self._next, now - LAG) + requests / self._rate
         await asyncio.sleep(self._next - now)
 
-    async def ask(self, verb: str, cookie: str = "", /, **query: str) -> Reply:
-        """Send a request, and count it if it fails."""
+    async def ask(self, verb: str, cookie: str = "", waits: bool = False, /, **query: str) -> Reply:
+        """Send a request, and count it if it fails; its time says nothing if it ``waits``."""
         self.requests += 1
         excused = self.wire.restarting
         try:
-            reply = await self.wire.ask(f"/{verb}?{urlencode(query)}", cookie)
+            path = f"/{verb}?{urlencode(query)}"
+            reply = await self.wire.ask(path, cookie, timed=not waits)
         except Cut as exc:
             if not (excused or self.wire.restarting):
                 self.fail(verb, cookie, exc)

@@ -12,8 +12,8 @@ from tests.chaos.world import World
 
 Act = Callable[[World, str, float], Awaitable[None]]
 
-SLOW = 0.2  # seconds, less than the stores wait,
-TOO_SLOW = 1.0  # and more
+SLOW = 0.05  # seconds for a reply: many times what it takes otherwise,
+TOO_SLOW = 1.0  # and longer than the stores wait
 APART = 6.0  # seconds between two processes that learn of a change
 ADDED = "d"
 

@@ -46,7 +46,7 @@ test-newest: ## and on the newest
 test-lowest test-newest: test-%: programs build/venv-%/.installed
 	build/venv-$*/bin/pytest $(TESTS)
 
-chaos: programs $(VENV)/.installed-dev ## break Redis shards under load in all ways, some 10 minutes; SHARDS=a,b,c for each
+chaos: programs $(VENV)/.installed-dev ## break Redis shards under load in all ways, for 8 minutes; SHARDS=a,b,c for each
 	$(BIN)/python -m tests.chaos $(if $(SHARDS),--shards $(SHARDS))
 
 simulate: $(VENV)/.installed-dev ## look for faults of the sharded sessions in simulated time; RUNS=100000

@@ -9,9 +9,9 @@ from dataclasses import replace
 from tests.chaos.events import EVENTS
 from tests.chaos.trial import trial
 
-SHORT = {"freeze": 2.0, "return empty": 0.5, "fourth node": 0.0}  # seconds that they last
+SHORT = {"freeze": 1.5, "return empty": 0.5, "fourth node": 0.0}  # seconds that they last
 
-PATIENT = 1.5  # seconds for which a node may say nothing on a busy machine: two away are too many
+PATIENT = 1.2  # seconds for which a node may say nothing on a busy machine: two away are too many
 
 
 def test_no_shard_takes_anything_along() -> None:

@@ -16,7 +16,7 @@ from tests.chaos.wire import Wire
 from tornado_ext.sessions import Change, MemoryStore, Record, StoreUnavailable
 
 SOME = 5  # calls, of which a fault spoils one
-REQUESTS = 500
+REQUESTS = 400
 
 
 class Faulty(MemoryStore):

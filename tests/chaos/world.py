@@ -20,7 +20,7 @@ from tornado_ext.testing._process import free_port
 APP = Path(__file__).with_name("app.py")
 START_TIMEOUT = 30.0  # seconds
 STOP_TIMEOUT = 15.0  # seconds
-NOTICED = 1.5  # seconds after which every process has looked at every node
+NOTICED = 1.1  # seconds after which every process has looked at every node
 SETTLE_TIMEOUT = 120.0  # seconds
 POLL_INTERVAL = 0.1  # seconds
 

@@ -904,7 +904,7 @@ async def test_handler_is_no_reference_cycle(fetch: Fetch, path: str) -> None:
         for _ in range(3):
             await fetch(path)
         await asyncio.sleep(0.01)
-        alive = [item for item in gc.get_objects() if isinstance(item, ROUTES[path])]
+        alive = [item for item in gc.get_objects() if type(item) is ROUTES[path]]
     finally:
         gc.enable()
     assert alive == []

@@ -12,7 +12,7 @@ from tests.redis_data import forget, keep, put_back
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions import Change, LeaseLost, Record, SessionGone, StoreUnavailable
 from tornado_ext.sessions import sharded as module
-from tornado_ext.sessions._sharding import upkeep
+from tornado_ext.sessions._sharding import scripts, upkeep
 from tornado_ext.sessions._sharding.node import Node
 from tornado_ext.sessions.codec import key_of
 from tornado_ext.sessions.sharded import ShardedRedisStore
@@ -334,6 +334,26 @@ async def test_delete_that_is_sent_again_returns_what_it_has_ended(
     await store.create("key", RECORD, TTL)
     request.getfixturevalue("doubted")
     assert await store.delete("key", replaced_for=replaced_for) == RECORD
+
+
+@pytest.mark.gen_test
+async def test_owner_is_not_blamed_for_one_that_took_a_write_and_died(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    on(shards["b"], "DEL", f"session:{key}")
+    a, b = (store._replicas.nodes[name] for name in "ab")
+
+    async def run(script: str, *args: object) -> object:
+        if script == scripts.READ:
+            raise a.failure(TimeoutError("no answer"))
+        return await Node.run(a, script, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(a, "run", run)
+    with pytest.raises(StoreUnavailable, match="what took the write is away"):
+        await store.save(key, change(b="2"))
+    assert b.marks == 0
 
 
 @pytest.mark.gen_test

@@ -304,7 +304,7 @@ class ShardedRedisStore(SessionStore):
 
         async def repeat(node: Node) -> None:
             if code == scripts.GONE:  # some other owner may have missed the tombstone that is there
-                await self._replicas.copy(key, decision.node, node)
+                await self._replicas.complete(key, decision.node, node)
             else:
                 await bury(node, (), everywhere)
 

@@ -191,11 +191,17 @@ class Replicas:
             raise StoreUnavailable(f"no node that keeps {key} answers")
 
     async def complete(self, key: Key, source: Node, target: Node) -> int:
-        """Merge what ``source`` has just taken into ``target``, which had nothing.
+        """Merge what ``source`` has just taken into ``target``, which had nothing of it.
 
         :raises StoreUnavailable: if it is not there any more.
+        :raises NodeFailed: if ``target`` fails.
         """
-        result = await self.copy(key, source, target)
+        try:
+            result = await self.copy(key, source, target)
+        except NodeFailed as exc:
+            if source.away:
+                raise StoreUnavailable(f"what took the write is away: {exc}") from exc
+            raise
         if result == scripts.MISSING:
             raise StoreUnavailable(f"node {source.name!r} has lost what it was given")
         return result

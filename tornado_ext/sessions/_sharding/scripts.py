@@ -107,7 +107,7 @@ if kind == 'hash' or (kind ~= 'none' and ARGV[5] == 'live') then
 end
 if ARGV[5] == 'missing' and kind ~= 'none' then return {-1, held} end
 if ARGV[5] == 'live' and (gone or #held == 0) then return {gone and -1 or 0, held} end
-local ended, left = #held > 0 and not gone and 1 or 0, tonumber(ARGV[1])
+local ended, left = gone and -1 or (#held > 0 and 1 or 0), tonumber(ARGV[1])
 if not gone then
   left = math.max(left, redis.call('PTTL', KEYS[1]))
   if ARGV[4]:sub(1, 8) ~= 'replaced' then redis.call('DEL', KEYS[1]) end

@@ -159,7 +159,9 @@ class ShardedRedisStore(SessionStore):
 
     async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
         """Put a tombstone in the place of each copy."""
-        kind = f"{REPLACED} {time.time() + replaced_for!r}" if replaced_for else ENDED
+        kind = ENDED
+        if replaced_for:  # with a stamp, by which one's own is known
+            kind = f"{REPLACED} {time.time() + replaced_for!r} {self._clock.stamp()}"
         held = await self._bury(Key("session", key), kind, "live", ENDED_FOR)
         ended, _ = record_of(held)
         if ended is not None and ended.user_id is not None:

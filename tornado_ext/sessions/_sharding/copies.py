@@ -79,5 +79,5 @@ def record_of(copy: Copy) -> tuple[Record | None, str]:
 
 
 def _readable(gone: str) -> bool:
-    kind, _, until = gone.partition(" ")
-    return kind == REPLACED and time.time() < float(until)
+    kind, *until = gone.split(" ")
+    return kind == REPLACED and time.time() < float(until[0])

@@ -116,7 +116,7 @@ def agree(one: Any, other: Any) -> bool:
 
 
 @pytest.fixture
-def both(redis_server: RedisServer) -> Iterator[Both]:
+def both(redis_server: RedisServer, redis_url: str) -> Iterator[Both]:  # which has it run
     both = Both(redis_server)
     yield both
     both.full(False)

@@ -1,14 +1,13 @@
 """The ring of session shards as a drawing."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import md5
 from math import cos, pi, sin
-
-from uhashring import HashRing
 
 from tornado_ext.sessions.sharded import ShardedRedisStore
 
 SAMPLES = 360  # keys, of which each is drawn where it falls
-HASHES = 2**32
+HASHES = 2**128
 CENTRE = 120.0  # of a square of twice the size
 OUTER, INNER = (92, 112), (68, 88)  # radii: of owners, and of replicas
 
@@ -19,18 +18,22 @@ def drawing(store: ShardedRedisStore, names: Sequence[str], key: str) -> str:
     The colours are classes, ``node-0`` for the first of ``names``. The session of ``key`` is
     marked where it falls.
     """
-    position = HashRing().hashi
     samples = [str(number) for number in range(SAMPLES)]
     owners = {sample: store.owners(sample) for sample in samples}
     paths = []
     for number, name in enumerate(names):
         for place, radii in enumerate((OUTER, INNER)):
             kept = [s for s in samples if owners[s][place : place + 1] == (name,)]
-            ticks = path((position(sample) / HASHES for sample in kept), *radii)
+            ticks = path((position(sample) for sample in kept), *radii)
             paths.append(f'<path class="node-{number}" d="{ticks}"/>')
-    paths.append(f'<path class="own" d="{path([position(key) / HASHES], 56, 119)}"/>')
+    paths.append(f'<path class="own" d="{path([position(key)], 56, 119)}"/>')
     size = 2 * CENTRE
     return f'<svg viewBox="0 0 {size:g} {size:g}" aria-hidden="true">{"".join(paths)}</svg>'
+
+
+def position(key: str) -> float:
+    """Return where on the ring the store looks for ``key``, in turns."""
+    return int.from_bytes(md5(key.encode(), usedforsecurity=False).digest(), "big") / HASHES
 
 
 def path(turns: Iterable[float], inner: float, outer: float) -> str:

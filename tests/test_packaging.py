@@ -108,3 +108,13 @@ except MissingExtra as exc:
     print(exc)
 """
     assert f"pip install 'tornado-ext[{extra}]'" in run(python, "-c", code)
+
+
+def test_the_demo_starts_without_a_client_of_redis_or_mysql() -> None:
+    clients = ["redis", "hiredis", "uhashring", "asyncmy", "tornado_mysql", "cryptography"]
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({clients}))
+import demo_app.__main__
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

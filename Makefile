@@ -13,6 +13,7 @@ SHARDS =
 
 VENV = .venv
 BIN = $(VENV)/bin
+PYTEST = pytest -n 2 --dist loadfile
 
 # program:package, for each program that is not Python's
 SERVERS = redis-server:redis-server mariadbd:mariadb-server
@@ -33,7 +34,7 @@ demo-full: programs $(VENV)/.installed-all ## run it in two processes on private
 	@$(BIN)/python -m demo_app.full --port $(PORT) --database $(DB)
 
 test: programs lint ## check style and types, and run every test
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/$(PYTEST)
 
 test-long: programs $(VENV)/.installed-dev ## look for faults of sessions at random, for longer; MINUTES=10
 	SESSION_MACHINE_MINUTES=$(MINUTES) $(BIN)/pytest tests/sessions/test_machine.py
@@ -44,7 +45,7 @@ test-package: $(VENV)/.installed-dev ## build it as for a release, and install i
 test-lowest: ## run the tests on the lowest dependencies that are allowed; TESTS=tests/mysql
 test-newest: ## and on the newest
 test-lowest test-newest: test-%: programs build/venv-%/.installed
-	build/venv-$*/bin/pytest $(TESTS)
+	build/venv-$*/bin/$(PYTEST) $(TESTS)
 
 chaos: programs $(VENV)/.installed-dev ## break Redis shards under load in all ways, for 8 minutes; SHARDS=a,b,c for each
 	$(BIN)/python -m tests.chaos $(if $(SHARDS),--shards $(SHARDS))

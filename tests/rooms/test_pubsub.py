@@ -1,0 +1,189 @@
+"""Messages on their way through a Redis that brings them late, twice or not at all."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+import redis.asyncio
+
+from tests.redis_peers import Proxy
+from tests.rooms.chat import (
+    HEARTBEAT,
+    PATIENCE,
+    Process,
+    hears_until,
+    until_back,
+)
+from tornado_ext._redis import TOTAL_TIMEOUT
+from tornado_ext.rooms import BusUnavailable, RedisBus
+from tornado_ext.testing import RedisServer
+
+# The connections of a bus, in the order in which `guest` and `members` make them.
+LISTENER, COMMANDS = 0, 1
+
+
+@pytest.mark.gen_test
+async def test_a_redis_that_dies_is_noticed_by_who_waits_for_it(
+    process: Process, redis_server: RedisServer
+) -> None:
+    ann = await process.guest()
+    redis_server.freeze()
+    broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "hello"))
+    await asyncio.sleep(0.05)
+    redis_server.kill()
+    with pytest.raises(BusUnavailable, match="Connection"):
+        await broadcast
+
+
+@pytest.mark.gen_test
+async def test_a_busy_event_loop_is_not_taken_for_a_silent_redis(
+    process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = await process.guest()
+    broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "hello"))
+    await asyncio.sleep(0)
+    time.sleep(2 * TOTAL_TIMEOUT)
+    await broadcast
+    assert caplog.text == ""
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_what_redis_brings_too_late_is_not_heard_twice(
+    start: Callable[..., Process], redis_server: RedisServer
+) -> None:
+    other = start(RedisBus(redis_server.url))
+    async with Proxy(redis_server.port) as proxy:
+        process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}"))
+        ann, bob = await process.guest(), await other.guest()
+        assert await ann.socket.members("lobby") == []
+        proxy.to_redis[COMMANDS].clear()
+        with pytest.raises(BusUnavailable):
+            await ann.socket.broadcast("lobby", "hello")
+        await until_back(process.bus)
+        proxy.to_redis[COMMANDS].set()
+        assert await bob.hears() == "hello"
+        await ann.socket.broadcast("lobby", "end")
+        assert await hears_until(ann, "end") == ["hello", "end"]
+        await process.close()
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_thawed_redis_finds_every_message_heard_once_and_in_order(
+    process: Process, redis_server: RedisServer
+) -> None:
+    ann = await process.guest()
+    redis_server.freeze()
+    said = [f"{number}" for number in range(20)]
+    results = await asyncio.gather(
+        *(ann.socket.broadcast("lobby", text) for text in said), return_exceptions=True
+    )
+    assert {type(result) for result in results} == {BusUnavailable}
+    redis_server.thaw()
+    await until_back(process.bus)
+    await ann.socket.broadcast("lobby", "end")
+    assert await hears_until(ann, "end") == [*said, "end"]
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_subscription_that_has_gone_deaf_is_noticed_by_the_next_broadcast(
+    start: Callable[..., Process], redis_server: RedisServer
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}", heartbeat=1000))
+        ann = await process.guest()
+        proxy.from_redis[LISTENER].clear()
+        with pytest.raises(BusUnavailable, match="no answer"):
+            await ann.socket.broadcast("lobby", "hello")
+        await until_back(process.bus)
+        await ann.socket.broadcast("lobby", "end")
+        assert await hears_until(ann, "end") == ["hello", "end"]
+        await process.close()
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_the_loss_of_the_connection_for_commands_alone_is_not_noticed(
+    start: Callable[..., Process],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}"))
+        ann = await process.guest()
+        assert await ann.socket.members("lobby") == []
+        proxy.clients[COMMANDS].transport.abort()
+        await asyncio.sleep(0.1)
+        await ann.socket.broadcast("lobby", "hello")
+        assert await ann.hears() == "hello"
+        assert caplog.text == ""
+        await process.close()
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_connection_that_has_gone_deaf_is_noticed_by_the_heartbeat(
+    start: Callable[..., Process],
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}", heartbeat=HEARTBEAT))
+        await process.guest()
+        proxy.from_redis[LISTENER].clear()
+        while "is back" not in caplog.text:
+            await asyncio.sleep(0.05)
+        await process.close()
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_who_leaves_before_his_message_has_come_back_is_told_of_no_trouble(
+    start: Callable[..., Process], redis_server: RedisServer
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}"))
+        ann = await process.guest()
+        assert await ann.socket.members("lobby") == []
+        proxy.to_redis[COMMANDS].clear()
+        proxy.from_redis[LISTENER].clear()
+        broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "goodbye"))
+        leave = asyncio.create_task(ann.socket.leave("lobby"))
+        await asyncio.sleep(0.1)  # Redis knows that she has left, and she does not
+        proxy.to_redis[COMMANDS].set()
+        await broadcast
+        proxy.from_redis[LISTENER].set()
+        await leave
+        await process.close()
+
+
+@pytest.mark.gen_test
+async def test_a_room_that_is_left_while_it_is_joined_is_left(process: Process) -> None:
+    ann = await process.guest()
+    joining = asyncio.create_task(ann.socket.join("garden", "ann"))
+    await asyncio.sleep(0)
+    await asyncio.gather(joining, ann.socket.leave("garden"))
+    assert await ann.socket.members("garden") == []
+    await ann.socket.broadcast("garden", "hello")
+
+
+@pytest.mark.gen_test
+async def test_a_cancelled_broadcast_leaves_the_rest_in_order(
+    process: Process, redis_server: RedisServer
+) -> None:
+    ann = await process.guest("lobby", "ann")
+    redis_server.freeze()
+    broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "hello"))
+    await asyncio.sleep(0.05)
+    broadcast.cancel()
+    await asyncio.wait([broadcast])
+    redis_server.thaw()
+    assert await ann.socket.members("lobby") == ["ann"]
+    await ann.socket.broadcast("lobby", "end")
+    assert await hears_until(ann, "end") == ["hello", "end"]
+
+
+@pytest.mark.gen_test
+async def test_a_message_of_somebody_elses_does_no_harm(process: Process, redis_url: str) -> None:
+    ann = await process.guest()
+    async with redis.asyncio.Redis.from_url(redis_url) as admin:
+        await admin.publish("rooms:lobby", b"\xff")
+    await ann.socket.broadcast("lobby", "end")
+    assert (await hears_until(ann, "end"))[-1] == "end"

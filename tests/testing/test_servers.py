@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -281,3 +282,13 @@ def test_commits_outlive_a_kill_of_mariadb_and_an_empty_restart_drops_them() -> 
         assert server.query("SELECT n FROM test.t") == "7\n"
         server.restart(empty=True)
         assert server.query("SHOW TABLES FROM test") == ""
+
+
+def test_a_start_of_mariadb_leaves_the_temporary_tables_of_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    others = tmp_path / "#sql-temptable-1-2-3.MAD"
+    others.touch()
+    with MariaDBServer():
+        assert others.exists()

@@ -46,7 +46,8 @@ class Guard:
         return subprocess.Popen(
             ["/bin/sh", "-c", _LAUNCH, self.log, *command],
             cwd=self.directory,
-            env={**os.environ, "LC_ALL": "C"},
+            # MariaDB, as it starts, deletes whatever temporary tables it finds: others' too.
+            env={**os.environ, "LC_ALL": "C", "TMPDIR": str(self.directory)},
             stdin=subprocess.DEVNULL,
             stdout=self._lifeline,
             stderr=subprocess.DEVNULL,

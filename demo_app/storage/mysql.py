@@ -1,12 +1,11 @@
 """The storage in MySQL or MariaDB, on either driver of `tornado_ext.mysql`."""
 
-import time
+from typing import Any
 
-from demo_app.storage.base import LOBBY, Message, NameTaken, Room, Storage, User, user_key
+from demo_app.storage.base import LOBBY, Storage
 from tornado_ext.mysql import Database, DuplicateKey
 
 START_TIMEOUT = 10  # seconds to create a table
-LATEST = 2**63 - 1  # no id is as high
 
 # Names are compared bit by bit: what counts as the same name is decided in Python alone.
 SCHEMA = [
@@ -37,14 +36,17 @@ SCHEMA = [
         text TEXT NOT NULL,
         sent_at DOUBLE NOT NULL,
         PRIMARY KEY (room, id),
-        UNIQUE (author_id, message_key),
+        UNIQUE (room, author_id, message_key),
         FOREIGN KEY (room) REFERENCES rooms (name),
         FOREIGN KEY (author_id) REFERENCES users (id)
     ) CHARACTER SET utf8mb4""",
 ]
-MESSAGES = """
-SELECT m.id, author_id, u.name AS author, text, sent_at, message_key AS `key`
-FROM messages m JOIN users u ON u.id = author_id
+
+# The first locks the room's row until the end, so that ids become visible in their order.
+NUMBER = "UPDATE rooms SET last_id = LAST_INSERT_ID(last_id + 1), last_at = %s WHERE name = %s"
+INSERT = """
+INSERT INTO messages (room, id, author_id, message_key, text, sent_at)
+VALUES (%s, %s, %s, %s, %s, %s)
 """
 
 
@@ -62,79 +64,16 @@ class MySQLStorage(Storage):
     async def close(self) -> None:
         await self.db.close()
 
-    async def add_user(self, name: str, password_hash: str) -> User:
-        sql = "INSERT INTO users (name, name_key, password_hash) VALUES (%s, %s, %s)"
-        try:
-            result = await self.db.execute(sql, name, user_key(name), password_hash)
-        except DuplicateKey as exc:
-            raise NameTaken(name) from exc
-        return User(result.lastrowid, name, password_hash)
+    async def fetch(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in await self.db.fetch_all(sql, *parameters)]
 
-    async def find_user(self, name: str) -> User | None:
-        sql = "SELECT id, name, password_hash FROM users WHERE name_key = %s"
-        row = await self.db.fetch_one(sql, user_key(name))
-        return User(**row) if row else None
-
-    async def set_password(self, user_id: int, password_hash: str) -> None:
-        sql = "UPDATE users SET password_hash = %s WHERE id = %s"
-        await self.db.execute(sql, password_hash, user_id)
-
-    async def add_room(self, name: str) -> None:
-        await self.db.execute("INSERT IGNORE INTO rooms (name) VALUES (%s)", name)
-
-    async def has_room(self, name: str) -> bool:
-        return await self.db.fetch_value("SELECT 1 FROM rooms WHERE name = %s", name) is not None
-
-    async def rooms(self, user_id: int, limit: int = 100) -> list[Room]:
-        sql = """SELECT name, user_id IS NOT NULL AS joined,
-                     COALESCE(last_id - last_read, 0) AS unread
-                 FROM rooms LEFT JOIN members ON room = name AND user_id = %s
-                 ORDER BY user_id IS NULL, last_at DESC, name LIMIT %s"""
-        rows = await self.db.fetch_all(sql, user_id, limit)
-        return [Room(row.name, bool(row.joined), row.unread) for row in rows]
-
-    async def join_room(self, room: str, user_id: int) -> None:
-        sql = "INSERT IGNORE INTO members SELECT name, %s, last_id FROM rooms WHERE name = %s"
-        await self.db.execute(sql, user_id, room)
-
-    async def leave_room(self, room: str, user_id: int) -> None:
-        await self.db.execute("DELETE FROM members WHERE room = %s AND user_id = %s", room, user_id)
-
-    async def mark_read(self, room: str, user_id: int, last: int) -> None:
-        sql = """UPDATE members JOIN rooms ON name = room
-                 SET last_read = GREATEST(last_read, LEAST(%s, last_id))
-                 WHERE room = %s AND user_id = %s"""
-        await self.db.execute(sql, last, room, user_id)
-
-    async def add_message(
-        self, room: str, author_id: int, author: str, text: str, key: str
-    ) -> Message:
-        # The room's row is locked until the end, so that ids become visible in their order.
-        count = (
-            "UPDATE rooms SET last_id = LAST_INSERT_ID(last_id + 1), last_at = %s WHERE name = %s"
-        )
-        insert = """INSERT INTO messages (room, id, author_id, message_key, text, sent_at)
-                    VALUES (%s, %s, %s, %s, %s, %s)"""
-        now = time.time()
+    async def insert_message(
+        self, room: str, author_id: int, text: str, key: str, sent_at: float
+    ) -> int | None:
         try:
             async with self.db.transaction() as tx:
-                number = (await tx.execute(count, now, room)).lastrowid
-                await tx.execute(insert, room, number, author_id, key, text, now)
+                number = (await tx.execute(NUMBER, sent_at, room)).lastrowid
+                await tx.execute(INSERT, room, number, author_id, key, text, sent_at)
         except DuplicateKey:
-            sql = f"{MESSAGES} WHERE author_id = %s AND message_key = %s"
-            row = await self.db.fetch_one(sql, author_id, key)
-            if row is None:
-                raise
-            return Message(**row)
-        return Message(number, author_id, author, text, now, key)
-
-    async def messages(
-        self, room: str, before: int | None = None, limit: int = 50
-    ) -> list[Message]:
-        sql = f"{MESSAGES} WHERE room = %s AND m.id < %s ORDER BY m.id DESC LIMIT %s"
-        rows = await self.db.fetch_all(sql, room, LATEST if before is None else before, limit)
-        return [Message(**row) for row in reversed(rows)]
-
-    async def messages_after(self, room: str, last: int, limit: int = 50) -> list[Message]:
-        sql = f"{MESSAGES} WHERE room = %s AND m.id > %s ORDER BY m.id LIMIT %s"
-        return [Message(**row) for row in await self.db.fetch_all(sql, room, last, limit)]
+            return None
+        return number

@@ -190,6 +190,23 @@ async def test_what_is_sent_again_is_shown_once_in_the_database(
 
 
 @pytest.mark.gen_test
+async def test_nobody_brings_a_message_of_another_room_under_its_key(
+    person: Visit, enter: Enter
+) -> None:
+    client = await person("eve")
+    await client.post("/", {"room": "other"})
+    other, lobby = await enter(client, "/rooms/other/socket"), await enter(await person("ann"))
+    for number in range(3):
+        await other.say(f"forged {number}", f"key-{number}")
+        await other.hears()
+    eve = await enter(client)
+    await eve.say("honest", "key-2")
+    frame = await lobby.next("message")
+    assert (frame["room"], frame["id"]) == ("lobby", 1)
+    assert text_of(frame["html"], ".//p[@class='text']") == ["honest"]
+
+
+@pytest.mark.gen_test
 async def test_what_follows_a_message_is_sent_on_request(person: Visit, enter: Enter) -> None:
     ann = await enter(await person("ann"))
     await ann.next("ready")

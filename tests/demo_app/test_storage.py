@@ -50,7 +50,7 @@ class StorageSuite:
         user = await storage.add_user("Ann", "hash")
         assert await storage.find_user(other) == user
         with pytest.raises(NameTaken):
-            await storage.add_user(other, "hash")
+            await storage.add_user(other, "other hash")
 
     @pytest.mark.gen_test
     async def test_accents_make_another_name(self, storage: Storage) -> None:
@@ -79,6 +79,14 @@ class StorageSuite:
         assert await storage.has_room("茶室")
         assert not await storage.has_room("tea")
         assert sorted(await names(storage)) == sorted([LOBBY, "茶室"])
+
+    @pytest.mark.gen_test
+    @pytest.mark.parametrize("other", ["Tea", "tea ", " tea", "té", "te"])
+    async def test_room_is_there_under_its_own_name_alone(
+        self, storage: Storage, other: str
+    ) -> None:
+        await storage.add_room("tea")
+        assert not await storage.has_room(other)
 
     @pytest.mark.gen_test
     async def test_rooms_with_the_newest_messages_come_first(self, storage: Storage) -> None:
@@ -131,6 +139,15 @@ class StorageSuite:
         for author in (ann, ben):
             await storage.add_message(LOBBY, author.id, author.name, author.name, "key")
         assert [message.text for message in await storage.messages(LOBBY)] == ["ann", "ben"]
+
+    @pytest.mark.gen_test
+    async def test_same_key_in_another_room_is_another_message(self, storage: Storage) -> None:
+        ann = await storage.add_user("ann", "hash")
+        await storage.add_room("other")
+        for room in (LOBBY, "other"):
+            message = await storage.add_message(room, ann.id, ann.name, f"in {room}", "key")
+            assert await storage.messages(room) == [message]
+            assert message.text == f"in {room}"
 
     @pytest.mark.gen_test
     async def test_newest_messages_of_the_room_oldest_first(self, storage: Storage) -> None:

@@ -1,12 +1,12 @@
 # Run it: python step4.py   (another port: python step4.py 9000)
 """Step 4: a room, in which those who are logged in hear each other."""
 
+import asyncio
 import hashlib
 import hmac
 import os
 import sys
 
-from tornado.ioloop import IOLoop
 from tornado.template import DictLoader
 from tornado.web import Application, HTTPError, RequestHandler, authenticated
 from tornado.websocket import WebSocketHandler
@@ -45,14 +45,11 @@ class LoginForm(Form):
     async def clean(self):
         users, name = self.handler.settings["users"], self.cleaned_data["name"]
         salt = users[name][0] if name in users else os.urandom(16)
-        password = self.cleaned_data["password"]
-        digest = await IOLoop.current().run_in_executor(None, hashed, password, salt)
+        password = self.cleaned_data["password"].encode()
+        # Slow on purpose, so in a thread.
+        digest = await asyncio.to_thread(hashlib.scrypt, password, salt=salt, n=2**14, r=8, p=1)
         if not hmac.compare_digest(users.setdefault(name, (salt, digest))[1], digest):
             self.add_error("password", "This is not the password of that name.", code="wrong")
-
-
-def hashed(password, salt):  # slow on purpose, so in a thread
-    return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)
 
 
 class BaseHandler(SessionMixin, MiddlewareMixin, RequestHandler):

@@ -1,13 +1,12 @@
 # Run it: python step5.py   (needs redis-server; another port: python step5.py 9000)
 """Step 5: a chat with accounts, whose sessions outlive the loss of any of three Redis shards."""
 
+import asyncio
 import hashlib
 import hmac
 import os
 import sys
-from contextlib import ExitStack
 
-from tornado.ioloop import IOLoop
 from tornado.template import DictLoader
 from tornado.web import Application, HTTPError, RequestHandler, authenticated
 from tornado.websocket import WebSocketHandler
@@ -48,14 +47,11 @@ class LoginForm(Form):
     async def clean(self):
         users, name = self.handler.settings["users"], self.cleaned_data["name"]
         salt = users[name][0] if name in users else os.urandom(16)
-        password = self.cleaned_data["password"]
-        digest = await IOLoop.current().run_in_executor(None, hashed, password, salt)
+        password = self.cleaned_data["password"].encode()
+        # Slow on purpose, so in a thread.
+        digest = await asyncio.to_thread(hashlib.scrypt, password, salt=salt, n=2**14, r=8, p=1)
         if not hmac.compare_digest(users.setdefault(name, (salt, digest))[1], digest):
             self.add_error("password", "This is not the password of that name.", code="wrong")
-
-
-def hashed(password, salt):  # slow on purpose, so in a thread
-    return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)
 
 
 class BaseHandler(SessionMixin, MiddlewareMixin, RequestHandler):
@@ -118,8 +114,7 @@ def make_app(store):
 
 
 if __name__ == "__main__":
-    with ExitStack() as running:  # private servers; yours have addresses of their own
-        a, b, c = (running.enter_context(RedisServer()) for _ in range(3))
+    with RedisServer() as a, RedisServer() as b, RedisServer() as c:  # yours run elsewhere
         print(f"Log in, then take a shard away: kill -9 {a.pid}, or {b.pid}, or {c.pid}")
         store = ShardedRedisStore({"a": a.url, "b": b.url, "c": c.url})
         serve(lambda: make_app(store), int(sys.argv[1]) if sys.argv[1:] else 8888)

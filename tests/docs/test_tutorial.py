@@ -1,6 +1,8 @@
 """The steps of the tutorial: what each can do, and the programs themselves."""
 
+import ast
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.request import urlopen
@@ -89,6 +91,42 @@ async def test_step_5_keeps_everybody_logged_in_when_a_shard_is_killed(
     for number, client in enumerate(people):
         assert f"Hello, user{number}".encode() in (await client.get("/")).body
     await store.close()
+
+
+Program = dict[str, str]
+
+
+def definitions(code: str) -> Program:
+    """Return what a program imports, and what it makes by its name."""
+    found: Program = {}
+    for node in ast.parse(code).body:
+        text = ast.unparse(node)
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"from {node.module} import {each.name}": "" for each in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found[node.name] = text
+        elif isinstance(node, ast.If | ast.Assign):
+            found[text.partition("=")[0]] = text
+        elif isinstance(node, ast.Import):
+            found[text] = ""
+    return found
+
+
+def test_who_types_in_what_the_tutorial_says_has_the_program_of_each_step() -> None:
+    _, *sections = re.split(r"^## \d", (DOCS / "tutorial.md").read_text(), flags=re.MULTILINE)
+    typed: Program = {}
+    for step, section in zip(STEPS, sections, strict=True):
+        for block in re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE):
+            typed |= definitions(block)
+        for name in re.findall(r"The import of `(\w+)` goes", section):
+            typed = {each: text for each, text in typed.items() if not each.endswith(f" {name}")}
+        assert typed == definitions((DOCS / f"{step}.py").read_text())
+
+
+def test_the_last_step_is_as_long_as_the_tutorial_says() -> None:
+    promised = re.search(r"in (\d+) lines", (DOCS / "tutorial.md").read_text())
+    assert promised is not None
+    assert len((DOCS / f"{STEPS[-1]}.py").read_text().splitlines()) == int(promised[1]) == 120
 
 
 def first_page(step: str) -> bytes:

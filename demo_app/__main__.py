@@ -15,6 +15,7 @@ from tornado_ext.errors import TornadoExtError
 from tornado_ext.serving import serve
 
 LAST_PORT = 65535
+BODY_LIMIT = 64 * 1024  # bytes of a request; Tornado's own is 100 MiB, in memory
 
 
 class Parser(ArgumentParser):
@@ -36,6 +37,7 @@ def main() -> None:
             address=config.address,
             processes=config.processes,
             xheaders=bool(config.trusted_proxies),
+            max_body_size=BODY_LIMIT,
         )
     except TornadoExtError as exc:
         sys.exit(f"demo_app: {exc}")

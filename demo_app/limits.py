@@ -14,7 +14,8 @@ PER_ADDRESS = 60  # attempts a minute: a school or an office may share one
 class PasswordLimits(Middleware):
     """Answer 429 to who sends too many passwords, for one account or from one address.
 
-    Counts in ``redis``, for all processes, or in the memory of this one.
+    Handlers that take a password have a method ``whose_password()``, which returns the name of the
+    account. Counts in ``redis``, for all processes, or in the memory of this one.
     """
 
     def __init__(self, redis: str | None, trusted_proxies: Sequence[str]) -> None:
@@ -25,7 +26,7 @@ class PasswordLimits(Middleware):
 
     async def process_request(self, handler: RequestHandler) -> None:
         """Count an attempt. Raises `RateLimited`."""
-        if handler.request.method == "POST" and getattr(handler, "takes_password", False):
+        if handler.request.method == "POST" and hasattr(handler, "whose_password"):
             for limit in self.limits:
                 if (counting := limit.process_request(handler)) is not None:
                     await counting
@@ -36,9 +37,7 @@ class PasswordLimits(Middleware):
             await limit.close()
 
 
-def account_of(handler: RequestHandler) -> str:
-    """Return whose password is tried: that of the name in the form, or of who is logged in."""
-    if handler.current_user:
-        return f"user {handler.current_user.id}"
-    name = handler.request.body_arguments.get("name", [b""])[-1]
-    return user_key(name.decode(errors="replace"))
+def account_of(handler: RequestHandler) -> str | None:
+    """Return whose password is tried, whoever tries it; None if it is nobody's."""
+    name: str = handler.whose_password()  # type: ignore[attr-defined]  # `process_request` looked
+    return user_key(name) or None

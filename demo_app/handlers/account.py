@@ -25,7 +25,9 @@ class LogoutHandler(BaseHandler):
 class AccountHandler(BaseHandler):
     """Show the account, and change its password."""
 
-    takes_password = True
+    def whose_password(self) -> str:
+        """Return the name of who is logged in, nobody's otherwise."""
+        return self.current_user.name if self.current_user else ""
 
     @authenticated
     async def get(self) -> None:

@@ -57,29 +57,12 @@ class ErrorPages(RequestHandler):
 class BaseHandler(SessionMixin, MiddlewareMixin, ErrorPages):
     """Base of all handlers: session, middleware, and what the application holds."""
 
-    @property
-    def storage(self) -> Storage:
-        """Users, rooms and messages."""
-        storage: Storage = self.settings["storage"]
-        return storage
-
-    @property
-    def passwords(self) -> Passwords:
-        """Hashes and verifies."""
-        passwords: Passwords = self.settings["passwords"]
-        return passwords
-
-    @property
-    def session_store(self) -> SessionStore:
-        """Sessions, of everybody."""
-        store: SessionStore = self.settings["session_store"]
-        return store
-
-    @property
-    def bus(self) -> LocalBus:
-        """Carries rooms, and knows every open socket."""
-        bus: LocalBus = self.settings["room_bus"]
-        return bus
+    def initialize(self) -> None:
+        """Name what the application holds."""
+        self.storage: Storage = self.settings["storage"]
+        self.passwords: Passwords = self.settings["passwords"]
+        self.session_store: SessionStore = self.settings["session_store"]
+        self.bus: LocalBus = self.settings["room_bus"]
 
     def set_default_headers(self) -> None:
         """Keep what a person sees out of caches, so that "back" shows nothing after a log-out."""
@@ -95,11 +78,6 @@ class BaseHandler(SessionMixin, MiddlewareMixin, ErrorPages):
         browser = self.request.headers.get("User-Agent", "")[:BROWSER_LENGTH]
         self.session.login(user.id, note={"browser": browser, "address": self.request.remote_ip})
         self.session["name"] = user.name
-
-    def enter(self, user: User) -> None:
-        """Log ``user`` in and go on to where he wanted to go."""
-        self.begin(user)
-        self.redirect(self.next_url())
 
     async def disconnect(self, user_id: str | int, session: str | None = None) -> None:
         """Close the sockets of who was logged out; those that can't be told find out by pings."""

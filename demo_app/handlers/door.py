@@ -11,12 +11,14 @@ from tornado_ext.forms import Form
 class DoorHandler(BaseHandler):
     """Base of the two pages at the door."""
 
-    takes_password = True
-
     title = ""
     lead = ""
     other = ("", "", "")  # the other page: what leads to it, its title, its route's name
     form: type[Form]
+
+    def whose_password(self) -> str:
+        """Return the name that was sent, as the form reads it."""
+        return self.form.from_handler(self)["name"].value
 
     def get(self) -> None:
         """Show the form, or send on who is logged in already."""
@@ -76,7 +78,8 @@ class RegisterHandler(DoorHandler):
             return
         welcome = self.locale.translate("Welcome, %s. Your account is ready.")
         self.session.flash(welcome % user.name)
-        self.enter(user)
+        self.begin(user)
+        self.redirect(self.next_url())
 
 
 class LoginHandler(DoorHandler):
@@ -95,8 +98,13 @@ class LoginHandler(DoorHandler):
             return
         data = form.cleaned_data
         user = await self.owner(data["name"], data["password"])
-        if user is None:
-            form.add_error(None, "Name or password is wrong.")
-            self.show(form)
-            return
-        self.enter(user)
+        if user is not None:
+            self.begin(user)
+            await self.session.save()
+            # A password that is changed from here on ends this session; was it before?
+            if await self.storage.find_user(user.name) == user:
+                self.redirect(self.next_url())
+                return
+            self.session.logout()
+        form.add_error(None, "Name or password is wrong.")
+        self.show(form)

@@ -7,6 +7,7 @@ from html5lib import parse
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
+from demo_app.passwords import Passwords
 from tests.demo_app.conftest import PASSWORD, Enter, Visit
 from tornado_ext.testing import Client
 
@@ -135,6 +136,36 @@ async def test_a_new_password_ends_the_other_sessions(
 
 
 @pytest.mark.gen_test(timeout=20)
+async def test_log_in_under_way_does_not_outlive_a_new_password(
+    app: Application, account: Visit, browser: Browser
+) -> None:
+    """The old password is right when it is looked at, and wrong when the session begins."""
+    ann = await account("ann")
+    changing = app.settings["passwords"] = Changing(ann)
+    thief = await log_in(browser)
+    assert changing.changed
+    assert not await is_in(thief)
+    assert await is_in(ann)
+    assert len(await ends(ann)) == 0
+    await changing.close()
+
+
+class Changing(Passwords):
+    """Change Ann's password as soon as somebody has shown that he knows the old one."""
+
+    def __init__(self, ann: Client) -> None:
+        super().__init__()
+        self.ann, self.changed = ann, False
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        right = await super().verify(stored, password)
+        if not self.changed:
+            self.changed = True
+            await self.ann.post("/account", {"old": PASSWORD, "password": NEW})
+        return right
+
+
+@pytest.mark.gen_test(timeout=20)
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
@@ -175,6 +206,31 @@ async def test_passwords_of_one_account_are_tried_ten_times(
     assert not await is_in(await log_in(browser))
     other = await eve.post("/login", {"name": "ben", "password": ""})
     assert other.code == 422
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_who_is_logged_in_tries_no_more_passwords_of_another(
+    person: Visit, browser: Browser
+) -> None:
+    thieves = [await person("eve"), await person("mal"), browser()]
+    codes = [
+        (await thief.post("/login", {"name": "ann", "password": ""})).code
+        for thief in thieves
+        for _ in range(5)
+    ]
+    assert codes[:10] == [422] * 10
+    assert codes[-2:] == [429] * 2
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_json_tries_no_more_passwords(browser: Browser) -> None:
+    headers = {"Content-Type": "application/json"}
+    thief = browser()
+    for _ in range(10):
+        await thief.post("/login", {"name": "ann", "password": ""})
+    body = '{"name": "ann", "password": ""}'
+    response = await thief.fetch("/login", method="POST", body=body, headers=headers)
+    assert response.code == 429
 
 
 @pytest.mark.gen_test(timeout=20)

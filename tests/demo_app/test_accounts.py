@@ -8,8 +8,10 @@ from urllib.parse import quote
 import pytest
 from html5lib import parse
 from tornado.httpclient import HTTPResponse
+from tornado.web import Application
 
 from demo_app.config import Config
+from demo_app.passwords import Passwords
 from tests.demo_app.conftest import PASSWORD, Visit
 from tornado_ext.testing import Client
 
@@ -120,6 +122,30 @@ async def test_wrong_password_and_unknown_name_look_alike(account: Visit, visito
     unknown = await visitor.post("/login", {"name": "eve", "password": "wrong horse"})
     assert wrong.code == unknown.code == 422
     assert errors(wrong) == errors(unknown) == [WRONG]
+
+
+@pytest.mark.gen_test
+async def test_unknown_name_takes_a_hash_as_a_known_one_does(
+    app: Application, account: Visit, visitor: Client
+) -> None:
+    await account("ann")
+    counting = app.settings["passwords"] = Counting()
+    for name in ("ann", "eve"):
+        await visitor.post("/login", {"name": name, "password": "wrong horse"})
+    assert counting.known == [True, False]
+    await counting.close()
+
+
+class Counting(Passwords):
+    """Note for each hash that is compared whether it was somebody's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: list[bool] = []
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        self.known.append(stored is not None)
+        return await super().verify(stored, password)
 
 
 @pytest.mark.gen_test

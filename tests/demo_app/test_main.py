@@ -71,6 +71,14 @@ def test_signal_ends_it_without_complaint(number: signal.Signals) -> None:
         assert "Traceback" not in program.output
 
 
+def test_large_request_is_refused_before_it_is_read() -> None:
+    with Program("demo_app", "--port=0") as program:
+        port = int(program.prints(ADDRESS)[0][0].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as stranger:
+            stranger.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+            assert stranger.recv(100).startswith(b"HTTP/1.1 400")
+
+
 def test_files_are_nobody_elses(tmp_path: Path) -> None:
     with Program("demo_app", "--port=0", f"--data={tmp_path / 'new' / 'data'}") as program:
         program.prints(ADDRESS)

@@ -1,5 +1,6 @@
 """The wheel: what is in it, and what it does in a venv that has Tornado and nothing else."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,12 @@ def test_the_wheel_is_typed_and_licensed(wheel: Path) -> None:
     assert "tornado_ext/py.typed" in names
     assert "tornado_ext/forms/locale/zh_CN.csv" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_the_changelog_tells_of_this_version_first(wheel: Path) -> None:
+    told = re.search(r"^## \[(.+)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert told is not None
+    assert wheel.name.startswith(f"tornado_ext-{told[1]}-py3")
 
 
 def test_tornado_alone_comes_with_it(python: Path) -> None:

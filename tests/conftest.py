@@ -6,7 +6,17 @@ from collections.abc import Iterator
 import pytest
 from tornado.ioloop import IOLoop
 
+from tests.mysql.server import MYSQLD, MySQLServer
+
 pytest_plugins = ["tornado_ext.testing.fixtures"]
+
+if MYSQLD:
+
+    @pytest.fixture(scope="session")
+    def mariadb_server() -> Iterator[MySQLServer]:
+        """The run's MySQL, in the place of MariaDB."""
+        with MySQLServer() as server:
+            yield server
 
 
 @pytest.fixture

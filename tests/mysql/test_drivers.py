@@ -14,6 +14,7 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler
 
+from tests.mysql.server import MYSQLD
 from tornado_ext.errors import Unavailable
 from tornado_ext.mysql import (
     AuthenticationFailed,
@@ -115,7 +116,11 @@ async def test_a_value_comes_back_as_it_was_stored(db: Database) -> None:
 
 @gen_test
 async def test_dates_that_python_cannot_hold_come_as_text(db: Database) -> None:
-    row = await db.fetch_one("SELECT DATE'0000-00-00' d, CAST('2024-00-00 00:00:00' AS DATETIME) t")
+    async with db.acquire() as connection:
+        await connection.execute("SET sql_mode = ''")
+        await connection.execute("CREATE TABLE z (d DATE, t DATETIME)")
+        await connection.execute("INSERT INTO z VALUES ('0000-00-00', '2024-00-00 00:00:00')")
+    row = await db.fetch_one("SELECT d, t FROM z")
 
     assert row == {"d": "0000-00-00", "t": "2024-00-00 00:00:00"}
 
@@ -200,7 +205,7 @@ async def test_one_call_is_one_statement(db: Database) -> None:
 async def test_the_server_cannot_be_made_to_ask_for_a_file(db: Database) -> None:
     await db.execute("CREATE TABLE t (line TEXT)")
 
-    with pytest.raises(DatabaseError, match="local infile"):
+    with pytest.raises(DatabaseError, match=r"local (infile|data)"):
         await db.execute("LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE t")
 
 
@@ -236,6 +241,15 @@ async def test_a_server_that_asks_for_a_file_by_itself_gets_nothing(
 
 # Errors ------------------------------------------------------------------------------------------
 
+CHECK, SLOW = "INSERT INTO t VALUES (-1, 'b', 1)", "SELECT SLEEP(9) FROM t"
+MYSQL_MISTAKES: list[tuple[str, type[DatabaseError], int, str]] = [
+    (CHECK, IntegrityError, 3819, "HY000"),
+    (f"{SLOW.replace(' ', ' /*+ MAX_EXECUTION_TIME(10) */ ', 1)}", QueryTimeout, 3024, "HY000"),
+]
+MARIADB_MISTAKES: list[tuple[str, type[DatabaseError], int, str]] = [
+    (CHECK, IntegrityError, 4025, "23000"),
+    (f"SET STATEMENT max_statement_time=0.01 FOR {SLOW}", QueryTimeout, 1969, "70100"),
+]
 MISTAKES: list[tuple[str, type[DatabaseError], int, str]] = [
     ("INSERT INTO t VALUES (1, 'a', 1)", DuplicateKey, 1062, "23000"),
     ("INSERT INTO t VALUES (2, 'b', 9)", ForeignKeyViolation, 1452, "23000"),
@@ -244,13 +258,12 @@ MISTAKES: list[tuple[str, type[DatabaseError], int, str]] = [
     ("INSERT INTO t (id) VALUES (2)", NotNullViolation, 1364, "HY000"),
     ("INSERT INTO t VALUES (2, 'too long', 1)", DataTooLong, 1406, "22001"),
     ("INSERT INTO t VALUES (99999999999, 'b', 1)", DataError, 1264, "22003"),
-    ("INSERT INTO t VALUES ('x', 'b', 1)", DataError, 1366, "22007"),
-    ("INSERT INTO t VALUES (-1, 'b', 1)", IntegrityError, 4025, "23000"),
+    ("INSERT INTO t VALUES ('x', 'b', 1)", DataError, 1366, "HY000" if MYSQLD else "22007"),
     ("SELEC 1", ProgrammingError, 1064, "42000"),
     ("SELECT * FROM nothing", ProgrammingError, 1146, "42S02"),
     ("SELECT nothing FROM t", ProgrammingError, 1054, "42S22"),
-    ("SET STATEMENT max_statement_time=0.01 FOR SELECT SLEEP(9)", QueryTimeout, 1969, "70100"),
     ("SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO=65000", DatabaseError, 65000, "45000"),
+    *(MYSQL_MISTAKES if MYSQLD else MARIADB_MISTAKES),
 ]
 
 
@@ -376,7 +389,10 @@ async def test_a_wrong_password_is_named_and_does_not_appear(
 async def test_an_account_with_another_way_to_log_in_is_named(
     url: str, mariadb_server: MariaDBServer, make_db: MakeDatabase
 ) -> None:
-    mariadb_server.query("CREATE OR REPLACE USER nobody IDENTIFIED VIA unix_socket")
+    if MYSQLD:
+        mariadb_server.query("INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'")
+    way = "auth_socket" if MYSQLD else "unix_socket"
+    mariadb_server.query(f"CREATE USER IF NOT EXISTS nobody IDENTIFIED WITH {way}")
     at = url.index("://") + 3
 
     with pytest.raises(AuthenticationFailed):
@@ -394,7 +410,7 @@ async def test_a_password_of_any_characters_logs_in(
     mysql_url: str, mariadb_server: MariaDBServer, scheme: str, make_db: MakeDatabase
 ) -> None:
     password = "p@:/?#[]%ß€"
-    mariadb_server.query(f"CREATE OR REPLACE USER odd IDENTIFIED BY '{password}'")
+    mariadb_server.query(f"CREATE USER IF NOT EXISTS odd IDENTIFIED BY '{password}'")
     mariadb_server.query("GRANT ALL ON *.* TO odd")
     name = mysql_url.rpartition("/")[2]
     url = f"{scheme}://odd:{quote(password, safe='')}@127.0.0.1:{mariadb_server.port}/{name}"
@@ -539,6 +555,7 @@ async def test_nothing_is_executed_after_a_deadlock_took_the_transaction(db: Dat
     assert await db.fetch_value("SELECT COUNT(*) FROM t FOR UPDATE") == 2  # no lock is left
 
 
+@pytest.mark.skipif(MYSQLD is not None, reason="innodb_snapshot_isolation is MariaDB's")
 @gen_test
 async def test_nothing_is_executed_after_a_conflict_ended_the_transaction(db: Database) -> None:
     await db.execute("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
@@ -565,15 +582,15 @@ async def test_nothing_is_executed_after_any_error_that_ended_the_transaction(
     db: Database,
 ) -> None:
     await db.execute("CREATE TABLE t (n INT)")
+    # As 1205 is with innodb_rollback_on_timeout, a setting of the server.
+    error = "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1205"
+    await db.execute(f"CREATE PROCEDURE p() BEGIN ROLLBACK; {error}; END")
 
     async def fail() -> None:
         async with db.transaction() as tx:
             await tx.execute("INSERT INTO t VALUES (1)")
-            # As 1205 is with innodb_rollback_on_timeout, a setting of the server.
             with pytest.raises(LockTimeout):
-                await tx.execute(
-                    "BEGIN NOT ATOMIC ROLLBACK; SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1205; END"
-                )
+                await tx.execute("CALL p()")
             await tx.execute("INSERT INTO t VALUES (2)")
 
     with pytest.raises(Deadlock, match="an error ended the transaction"):
@@ -592,27 +609,36 @@ async def test_an_error_that_undoes_its_statement_alone_leaves_the_transaction(
         await tx.execute("INSERT INTO t VALUES (1)")
         with pytest.raises(DuplicateKey):
             await tx.execute("INSERT INTO t VALUES (1)")
-        assert len(await tx.fetch_all("SHOW WARNINGS")) == 1
+        # Asking for the status, as is done after an error, costs the warnings on MySQL alone.
+        assert len(await tx.fetch_all("SHOW WARNINGS")) == (0 if MYSQLD else 1)
         await tx.execute("INSERT INTO t VALUES (2)")
 
     assert await count(db) == 2
 
 
-UNENDED = [
-    "START TRANSACTION",
-    "SET autocommit = 0",
-    "BEGIN NOT ATOMIC START TRANSACTION; INSERT INTO t VALUES (1); END",
-    "BEGIN NOT ATOMIC START TRANSACTION; INSERT INTO t VALUES (1); SELECT 1; END",
-]
+async def make_procedure(database: Database, last: str) -> None:
+    """Make one that begins a transaction, and does something last."""
+    await database.execute("CREATE TABLE t (n INT)")
+    await database.execute(
+        f"CREATE PROCEDURE p() BEGIN START TRANSACTION; INSERT INTO t VALUES (1); {last}; END"
+    )
 
 
-@pytest.mark.parametrize("sql", UNENDED)
+@pytest.mark.parametrize(
+    ("sql", "last"),
+    [
+        ("START TRANSACTION", "DO 0"),
+        ("SET autocommit = 0", "DO 0"),
+        ("CALL p()", "DO 0"),
+        ("CALL p()", "SELECT 1"),
+    ],
+)
 @gen_test
 async def test_a_transaction_that_one_statement_leaves_open_is_refused_and_undone(
-    url: str, make_db: MakeDatabase, sql: str, caplog: pytest.LogCaptureFixture
+    url: str, make_db: MakeDatabase, sql: str, last: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     db = make_db(url, max_size=1)
-    await db.execute("CREATE TABLE t (n INT)")
+    await make_procedure(db, last)
 
     with pytest.raises(ProgrammingError, match=r"use transaction\(\) or acquire\(\)"):
         await db.execute(sql)
@@ -628,12 +654,10 @@ async def test_a_transaction_that_a_failed_statement_leaves_open_is_undone(
     url: str, make_db: MakeDatabase
 ) -> None:
     db = make_db(url, max_size=1)
-    await db.execute("CREATE TABLE t (n INT)")
+    await make_procedure(db, "SELECT nothing")
 
     with pytest.raises(ProgrammingError, match="nothing"):
-        await db.execute(
-            "BEGIN NOT ATOMIC START TRANSACTION; INSERT INTO t VALUES (1); SELECT nothing; END"
-        )
+        await db.execute("CALL p()")
     await db.execute("INSERT INTO t VALUES (2)")
     await db.close()
 

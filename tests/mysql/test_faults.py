@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from tests.mysql.network import Network
+from tests.mysql.server import seq
 from tornado_ext.errors import Unavailable
 from tornado_ext.mysql import ConnectFailed, ConnectionLost, Database, DatabaseError, QueryTimeout
 from tornado_ext.testing import MariaDBServer
@@ -191,7 +192,7 @@ async def test_a_server_without_room_for_a_connection_is_named(
         mariadb_server.query(f"SET GLOBAL max_connections = {limit}")
 
 
-ROWS = "SELECT seq, REPEAT('x', 1000) FROM seq_1_to_1000"
+ROWS = f"SELECT seq, REPEAT('x', 1000) FROM {seq(1000)}"
 
 
 @pytest.mark.parametrize("at", [2, 100, 50_000, 1_000_000])

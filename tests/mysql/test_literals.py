@@ -321,7 +321,9 @@ async def test_a_literal_in_hexadecimal_is_as_good_as_a_quoted_one(db: Database)
 
     for column in ("uni", "lat", "bin"):
         assert await db.fetch_value(f"SELECT COUNT(*) FROM t WHERE {column} = %s", "é 7") == 1
-        plan = await db.fetch_one(f"EXPLAIN SELECT * FROM t WHERE {column} = %s", "é 7")
+        plan = await db.fetch_one(
+            f"EXPLAIN FORMAT=TRADITIONAL SELECT * FROM t WHERE {column} = %s", "é 7"
+        )
         assert plan is not None
         assert (plan.type, plan.key) == ("ref", column)
     assert await db.fetch_value("SELECT CHARSET(%s)", "é") == "utf8mb4"

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from tests.mysql.server import Server
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.mysql import AuthenticationFailed, ConnectFailed, Database
 from tornado_ext.testing import MariaDBServer
@@ -215,7 +216,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tls_server(certificate: Path) -> Iterator[MariaDBServer]:
     """A MariaDB that speaks TLS."""
     key = certificate.with_name("key.pem")
-    with MariaDBServer(ssl_cert=str(certificate), ssl_key=str(key)) as server:
+    with Server(ssl_cert=str(certificate), ssl_key=str(key)) as server:
         yield server
 
 

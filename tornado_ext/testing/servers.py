@@ -141,17 +141,17 @@ class MariaDBServer(PrivateServer):
         self._client = find_program("mariadb", "mariadb-client")
 
     def _make_data(self) -> None:
-        options = {"datadir": str(self.data), **INNODB}
-        installer = self._started().spawn(
-            [self._installer, *self._flags(options), "--skip-test-db"]
-        )
-        if installer.wait(self.start_timeout) != 0:
+        if self._started().spawn(self._install_command()).wait(self.start_timeout) != 0:
             raise self._failure("can't make its data directory")
         self._init_file.write_text(
             f"CREATE DATABASE IF NOT EXISTS {self.database};\n"
             f"CREATE USER IF NOT EXISTS {self.user} IDENTIFIED BY '{self.password}';\n"
             f"GRANT ALL ON *.* TO {self.user} WITH GRANT OPTION;\n"
         )
+
+    def _install_command(self) -> list[str]:
+        options = {"datadir": str(self.data), **INNODB}
+        return [self._installer, *self._flags(options), "--skip-test-db"]
 
     def _command(self) -> list[str]:
         options = {

@@ -1,5 +1,6 @@
 """What tests need of docs/examples: each as a module or a process, and the pages that quote it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 DOCS = Path(__file__).parent.parent / "docs"
+CLIENTS = {"redis": ["redis", "hiredis", "uhashring"], "mysql": ["asyncmy"]}  # of each extra
 
 
 def example(name: str) -> Any:
@@ -30,14 +32,20 @@ def program(name: str) -> Path:
 
 @contextmanager
 def started(name: str, *arguments: str) -> Iterator[list[str]]:
-    """Run an example as a program until the end of the block.
+    """Run an example as a program until the end of the block, with what its first lines name.
 
     Yield the lines that it prints up to the one that ends with the URL where it serves.
     """
     command = [sys.executable, str(program(name)), *arguments]
     with (
         TemporaryDirectory() as directory,
-        subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True) as process,
+        subprocess.Popen(
+            command,
+            cwd=directory,
+            env=environment(directory, command[1]),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
     ):
         assert process.stdout is not None
         lines: list[str] = []
@@ -49,6 +57,16 @@ def started(name: str, *arguments: str) -> Iterator[list[str]]:
             yield lines
         finally:
             process.terminate()
+
+
+def environment(directory: str, example: str) -> dict[str, str]:
+    """Return one in which Python finds no client library that the example does not ask for."""
+    with open(example) as lines:
+        named = re.findall(r"tornado-ext\[(\w+)\]", lines.readline())
+    others = [each for extra, clients in CLIENTS.items() if extra not in named for each in clients]
+    blocked = f"import sys\nsys.modules.update(dict.fromkeys({others}))\n"
+    Path(directory, "sitecustomize.py").write_text(blocked)
+    return os.environ | {"PYTHONPATH": directory}
 
 
 def quoted_classes(page: str) -> list[str]:

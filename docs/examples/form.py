@@ -1,11 +1,9 @@
-# Run it: python form.py   (needs tornado-ext alone; another port: python form.py 9000)
+# Run it: python form.py   (another port: python form.py 9000)
 """A registration page: the form keeps what was typed, and awaits whether a name is free."""
 
 import asyncio
 import sys
 
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.template import DictLoader
 from tornado.web import Application, RequestHandler
 
@@ -20,6 +18,7 @@ from tornado_ext.forms import (
     StringField,
     ValidationError,
 )
+from tornado_ext.serving import serve
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -84,21 +83,14 @@ class Register(RequestHandler):
             self.render("page.html", form=form)
 
 
-async def main(port: int) -> None:
-    app = Application(
+def make_app() -> Application:
+    return Application(
         [("/", Register)],
         template_loader=DictLoader({"page.html": PAGE}),
         ui_modules=tornado_ext.forms.ui,
         xsrf_cookies=True,
     )
-    sockets = bind_sockets(port, "127.0.0.1")
-    HTTPServer(app).add_sockets(sockets)
-    print(f"http://127.0.0.1:{sockets[0].getsockname()[1]}", flush=True)
-    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 8888))
-    except KeyboardInterrupt:
-        print()
+    serve(make_app, int(sys.argv[1]) if sys.argv[1:] else 8888)

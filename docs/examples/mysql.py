@@ -1,12 +1,12 @@
-# Run it: python mysql.py 'mysql://user:password@127.0.0.1/database'   (another port: ... 9000)
+# Run it: python mysql.py 'mysql://user:pw@host/database'   (needs tornado-ext[mysql])
 """Accounts: open one, look at all, move money from one to another or not at all."""
 
-import asyncio
 import sys
 
 from tornado.web import Application, HTTPError, RequestHandler
 
 from tornado_ext.mysql import Database, DatabaseMixin, DuplicateKey
+from tornado_ext.serving import serve
 
 SCHEMA = """
     CREATE TABLE IF NOT EXISTS accounts (
@@ -49,13 +49,15 @@ def make_app(db):
     return Application([("/", Accounts), ("/transfer", Transfer)], database=db)
 
 
-async def main(url, port=8888):
+async def start(url):
     db = Database(url)
     await db.execute(SCHEMA)
-    make_app(db).listen(port, "127.0.0.1")
-    print(f"http://127.0.0.1:{port}")
-    await asyncio.Event().wait()
+    return make_app(db)
+
+
+def main(url, port=8888):
+    serve(lambda: start(url), int(port))  # closes the pool at the end
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -1,7 +1,8 @@
-# Run it: python mysql_connection.py   (a server of yours: ... 8888 'mysql://user:pw@host/database')
+# Run it: python mysql_connection.py   (needs tornado-ext[mysql] and mariadb-server)
 """A pool of MySQL connections, lent for a statement each; and one connection, for what needs one.
 
-Without a URL it starts a private MariaDB (Debian: apt-get install mariadb-server).
+It starts a private MariaDB; with a server of yours:
+python mysql_connection.py 8888 'mysql://user:pw@host/database'
 """
 
 import sys

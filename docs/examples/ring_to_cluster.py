@@ -1,4 +1,4 @@
-# Run it: python ring_to_cluster.py CLUSTER_URL BEGINS NAME=URL NAME=URL...
+# Run it: python ring_to_cluster.py CLUSTER_URL BEGINS NAME=URL...   (needs tornado-ext[redis])
 """Sessions that move from a ring to a Redis Cluster while the app serves.
 
 Until BEGINS, in seconds since the epoch, all are in the ring; from then on each moves when it is

@@ -1,5 +1,5 @@
-# Run it: python rooms.py   (two processes: python rooms.py 8889 redis://127.0.0.1)
-"""A chat room."""
+# Run it: python rooms.py   (another port: python rooms.py 9000)
+"""A chat room. Two processes, with tornado-ext[redis]: python rooms.py 8889 redis://127.0.0.1"""
 
 import sys
 from contextlib import suppress

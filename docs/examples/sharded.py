@@ -1,4 +1,4 @@
-# Run it: python sharded.py   (needs redis-server; another port: python sharded.py 9000)
+# Run it: python sharded.py   (needs tornado-ext[redis] and redis-server)
 """Sessions on three weighted Redis shards; and what a hand-made list of addresses does instead.
 
 /compare adds a fourth shard to both, and counts the sessions that are then looked for in vain.

@@ -1,4 +1,7 @@
-"""Tests of an app that counts visits in a session on Redis. Run it: ``pytest test_counter.py``."""
+"""Tests of an app that counts visits in a session on Redis. Run it: ``pytest test_counter.py``.
+
+It needs tornado-ext[redis], pytest-tornado and redis-server.
+"""
 
 import pytest
 from tornado.web import Application, HTTPError, RequestHandler

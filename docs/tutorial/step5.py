@@ -1,4 +1,4 @@
-# Run it: python step5.py   (needs redis-server; another port: python step5.py 9000)
+# Run it: python step5.py   (needs tornado-ext[redis] and redis-server)
 """Step 5: a chat with accounts, whose sessions outlive the loss of any of three Redis shards."""
 
 import asyncio

@@ -279,11 +279,22 @@ class BusSuite:
         await process.guest(None)
         assert await process.bus.health() == {"ok": True, "why": "", "sockets": 2, "rooms": 1}
 
+    @pytest.mark.parametrize("room", ["", "\ud800"])
     @pytest.mark.gen_test
-    async def test_a_room_needs_a_name(self, process: Process) -> None:
-        ann = await process.guest(None)
-        with pytest.raises(ValueError, match="needs a name"):
-            await ann.socket.join("")
+    async def test_a_room_needs_a_name_that_can_be_sent(self, process: Process, room: str) -> None:
+        ann = await process.guest()
+        for refused in (ann.socket.join(room), ann.socket.broadcast(room, "hello")):
+            with pytest.raises(ValueError, match=r"needs a name|name of a room must be"):
+                await refused
+        await ann.socket.broadcast("lobby", "end")
+        assert await ann.hears() == "end"
+
+    @pytest.mark.gen_test
+    async def test_a_member_needs_a_name_that_can_be_sent(self, process: Process) -> None:
+        ann = await process.guest("lobby", "ann")
+        with pytest.raises(ValueError, match="a name must be Unicode text"):
+            await ann.socket.join("lobby", "\ud800")
+        assert await ann.socket.members("lobby") == ["ann"]
 
     @pytest.mark.gen_test
     async def test_closing_the_bus_closes_the_sockets(

@@ -197,7 +197,7 @@ async def test_a_client_that_answers_no_ping_is_closed(start: Start) -> None:
 @pytest.mark.parametrize("name", ["outgoing_bytes", "outgoing_seconds"])
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "1"])
 def test_a_wrong_limit_is_refused(bus: Any, name: str, value: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"Bus: {name} must be above 0"):
+    with pytest.raises(ConfigurationError, match=f"Bus: {name} must be a number above 0"):
         bus(**{name: value})
 
 
@@ -207,3 +207,47 @@ def test_a_wrong_rate_is_refused_at_the_start(name: str, value: Any) -> None:
     settings: dict[str, Any] = {"room_message_rate": 1, f"room_message_{name}": value}
     with pytest.raises(ConfigurationError, match=f"'room_message_{name}' must be a number above 0"):
         check_settings(Application([("/", Echo)], room_bus=LocalBus(), **settings))
+
+
+@pytest.mark.gen_test
+async def test_a_client_whose_buffer_is_full_can_still_ping(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = start(LocalBus(outgoing_bytes=300 * KIB))
+    deaf = await raw(process)
+    socket = await process.opened.get()
+    await socket.join("lobby")
+    waiting = socket._ext_outgoing._stream._write_buffer
+    while len(waiting) < 300 * KIB - 100:
+        await process.bus.publish("lobby", "x" * min(64 * KIB, 300 * KIB - len(waiting) - 20))
+    pinged = asyncio.Event()
+    socket.on_ping = lambda _: pinged.set()  # type: ignore[method-assign]
+    await deaf.write(b"\x89\xfd\0\0\0\0" + b"p" * 125)
+    await pinged.wait()
+    assert not socket.closed.is_set()
+    assert caplog.text == ""
+    deaf.close()
+
+
+class Unclosable(RoomMixin, WebSocketHandler):
+    async def open(self) -> None:
+        await self.join("lobby")
+
+    def close(self) -> None:  # type: ignore[override]
+        """As nobody else calls it."""
+
+
+@pytest.mark.gen_test
+async def test_a_handler_whose_close_fails_keeps_no_other_socket_open(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = start(LocalBus())
+    process.server.request_callback.add_handlers(".*", [("/own", Unclosable)])  # type: ignore[attr-defined]
+    unclosable = [await raw(process, "/own") for _ in range(3)]
+    ann = await process.guest()
+    await process.bus.close()
+    assert await ann.hears() is None
+    assert ann.client.close_code == 1012
+    for stream in unclosable:
+        assert await stream.read_until_close() == b""
+    assert "Unclosable.close() failed" in caplog.text

@@ -1,5 +1,6 @@
 """Handlers with the mixin."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from tornado.websocket import (
 )
 
 from tests.rooms.chat import ChatSocket, Process
+from tests.rooms.raw import close_code, raw
 from tornado_ext._settings import check_settings
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.rooms import LocalBus, RoomMixin
@@ -55,3 +57,41 @@ async def test_room_bus_must_be_a_bus(bus: Any) -> None:
 def test_room_bus_is_checked_at_the_start() -> None:
     with pytest.raises(ConfigurationError, match="the setting 'room_bus' must be"):
         check_settings(Application([("/", ChatSocket)]))
+
+
+@pytest.mark.parametrize("rate", [None, 10])
+@pytest.mark.gen_test
+async def test_who_is_logged_out_says_no_more(
+    start: Callable[..., Process], rate: float | None
+) -> None:
+    process = start(LocalBus(), room_message_rate=rate)
+    eve = await raw(process, "/?user=7")
+    socket = await process.opened.get()
+    taken: list[str | bytes] = []
+    socket._taken = taken.append
+    await eve.write(b"\x81\x81\0\0\0\0" + b"1")
+    await eve.write(b"\x81\x81\0\0\0\0" + b"2")  # with a rate, it waits
+    while len(taken) < (1 if rate else 2):
+        await asyncio.sleep(0.03)
+    await process.bus.disconnect_user("7")
+    assert await close_code(eve) == 4401
+    await eve.write(b"\x81\x81\0\0\0\0" + b"3")
+    await asyncio.sleep(0.15)
+    assert taken == (["1"] if rate else ["1", "2"])
+    eve.close()
+
+
+class Nobody(RoomMixin, WebSocketHandler):
+    def get_current_user(self) -> None:
+        raise KeyError("nobody")
+
+
+@pytest.mark.gen_test
+async def test_a_socket_whose_user_can_not_be_told_is_closed(
+    start: Callable[..., Process], caplog: pytest.LogCaptureFixture
+) -> None:
+    process = start(LocalBus())
+    process.server.request_callback.add_handlers(".*", [("/nobody", Nobody)])  # type: ignore[attr-defined]
+    stream = await raw(process, "/nobody")
+    assert await stream.read_until_close() == b""
+    assert "KeyError: 'nobody'" in caplog.text

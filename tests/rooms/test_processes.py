@@ -153,3 +153,18 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+@pytest.mark.gen_test
+async def test_a_user_is_disconnected_though_somebody_left_or_joined_a_room_without_a_name(
+    processes: tuple[Process, Process],
+) -> None:
+    ann, eve = await processes[0].guest(user="7"), await processes[0].guest()
+    await eve.socket.leave("")
+    with pytest.raises(ValueError, match="needs a name"):
+        await eve.socket.join("")
+    await eve.goes()
+    assert await ann.socket.members("lobby") == []  # what eve's end asked of Redis is done
+    await processes[1].bus.disconnect_user("7")
+    assert await ann.hears() is None
+    assert ann.client.close_code == 4401

@@ -180,10 +180,29 @@ async def test_a_cancelled_broadcast_leaves_the_rest_in_order(
     assert await hears_until(ann, "end") == ["hello", "end"]
 
 
+@pytest.mark.parametrize(
+    ("channel", "message"),
+    [
+        ("rooms:lobby", b"\xff"),
+        ("rooms:lobby", b"no opcode"),
+        ("rooms:lobby", b"a:b 1hello"),
+        ("rooms:lobby", b"a:1 hello"),
+        ("rooms:", b"a:1 hello"),
+        ("rooms:", b"a:1 1"),
+    ],
+)
 @pytest.mark.gen_test
-async def test_a_message_of_somebody_elses_does_no_harm(process: Process, redis_url: str) -> None:
+async def test_what_somebody_else_publishes_does_no_harm(
+    process: Process,
+    redis_url: str,
+    caplog: pytest.LogCaptureFixture,
+    channel: str,
+    message: bytes,
+) -> None:
     ann = await process.guest()
     async with redis.asyncio.Redis.from_url(redis_url) as admin:
-        await admin.publish("rooms:lobby", b"\xff")
+        await admin.publish(channel, message)
     await ann.socket.broadcast("lobby", "end")
-    assert (await hears_until(ann, "end"))[-1] == "end"
+    assert await hears_until(ann, "end") == ["end"]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.endswith(" brought what no bus has sent")

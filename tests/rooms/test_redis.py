@@ -146,9 +146,15 @@ def test_a_wrong_url_is_refused(url: Any, why: str) -> None:
         RedisBus(url)
 
 
-@pytest.mark.parametrize("heartbeat", [0, -1, float("nan"), float("inf")])
-def test_a_wrong_heartbeat_is_refused(heartbeat: float) -> None:
-    with pytest.raises(ConfigurationError, match="heartbeat must be above 0"):
+@pytest.mark.parametrize("prefix", [None, 5, b"rooms:"])
+def test_a_wrong_prefix_is_refused(prefix: Any) -> None:
+    with pytest.raises(ConfigurationError, match="RedisBus: prefix must be a string, not"):
+        RedisBus("redis://127.0.0.1", prefix=prefix)
+
+
+@pytest.mark.parametrize("heartbeat", [0, -1, float("nan"), float("inf"), "5", None])
+def test_a_wrong_heartbeat_is_refused(heartbeat: Any) -> None:
+    with pytest.raises(ConfigurationError, match="heartbeat must be a number above 0"):
         RedisBus("redis://127.0.0.1", heartbeat=heartbeat)
 
 

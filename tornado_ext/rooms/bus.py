@@ -49,20 +49,19 @@ class LocalBus:
         outgoing_bytes: int = OUTGOING_BYTES,
         outgoing_seconds: float = OUTGOING_SECONDS,
     ) -> None:
-        for name, value in (("bytes", outgoing_bytes), ("seconds", outgoing_seconds)):
-            if not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                kind = type(self).__name__
-                raise ConfigurationError(f"{kind}: outgoing_{name} must be above 0, not {value!r}")
-        self.outgoing_bytes, self.outgoing_seconds = int(outgoing_bytes), outgoing_seconds
+        self.outgoing_bytes = math.ceil(self._above_0("outgoing_bytes", outgoing_bytes))
+        self.outgoing_seconds = self._above_0("outgoing_seconds", outgoing_seconds)
 
-    async def join(self, room: str, socket: "RoomMixin", name: str | None = None) -> None:
-        """See `RoomMixin.join`."""
-        if not room:
-            raise ValueError("a room needs a name")
+    def join(
+        self, room: str, socket: "RoomMixin", name: str | None = None
+    ) -> Coroutine[Any, Any, None]:
+        """See `RoomMixin.join`. Here it is done at once; what is awaited is that others know."""
+        _check_room(room)
+        _check_text("a name", name or "")
         self._flush()
         sockets = self._rooms.setdefault(room, {})
         before, sockets[socket] = sockets.get(socket), name
-        await self._tell(room, name, before)
+        return self._tell(room, name, before)
 
     def leave(self, room: str, socket: "RoomMixin") -> Coroutine[Any, Any, None]:
         """See `RoomMixin.leave`. Here it is done at once; what is awaited is that others know."""
@@ -83,6 +82,7 @@ class LocalBus:
         self, room: str, message: Message, *, except_: "RoomMixin | None" = None
     ) -> None:
         """See `RoomMixin.broadcast`."""
+        _check_room(room)
         packed = self._packed(message, except_)
         try:
             await self._carry(room, packed)
@@ -118,6 +118,12 @@ class LocalBus:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 while self._sockets:
                     await asyncio.sleep(0.01)
+
+    def _above_0(self, name: str, value: float) -> float:
+        if not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            kind = type(self).__name__
+            raise ConfigurationError(f"{kind}: {name} must be a number above 0, not {value!r}")
+        return value
 
     @property
     def _rooms(self) -> "dict[str, dict[RoomMixin, str | None]]":
@@ -196,4 +202,19 @@ class LocalBus:
         for socket in list(self._sockets):
             user, key = socket._ext_user
             if user == user_id and session in (None, key):
+                socket._ext_logged_out = True
                 socket._ext_outgoing.close(*LOGGED_OUT)
+
+
+def _check_room(room: str) -> None:
+    if not room:  # the bus's own orders travel in the room without a name
+        raise ValueError("a room needs a name")
+    _check_text("the name of a room", room)
+
+
+def _check_text(what: str, text: str) -> None:
+    """Raise ValueError for what has no UTF-8: JSON that a client made may bring such a string."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"{what} must be Unicode text, not {text!r}") from exc

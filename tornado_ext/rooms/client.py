@@ -5,12 +5,13 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from tornado.iostream import IOStream, StreamBufferFullError, StreamClosedError
-from tornado.log import gen_log
+from tornado.log import app_log, gen_log
 from tornado.websocket import WebSocketHandler
 
 TEXT, BINARY = 0x1, 0x2  # opcodes (RFC 6455 section 5.2)
 TOO_SLOW = 1013, "too slow, try again"  # IANA's registry of WebSocket close codes
 WRITE = 64 * 1024  # bytes in one write, unless a single frame is larger
+CONTROL = 1024  # bytes that are kept free for Tornado's pings, its pongs and the close frame
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -43,7 +44,7 @@ def joined(frames: Iterable[bytes]) -> Iterator[bytes]:
 class Outgoing:
     """What is on its way to one client, which is closed when that is too much or too old."""
 
-    __slots__ = ("_handler", "_last", "_seconds", "_stream", "_timer")
+    __slots__ = ("_handler", "_last", "_seconds", "_size", "_stream", "_timer")
 
     def __init__(
         self, handler: WebSocketHandler, stream: IOStream, size: int, seconds: float
@@ -51,9 +52,10 @@ class Outgoing:
         """Let ``size`` bytes wait for ``seconds`` at most."""
         self._handler = handler
         self._stream = stream
+        self._size = size
         self._seconds = seconds
         self._timer: asyncio.TimerHandle | None = None
-        stream.max_write_buffer_size = size
+        stream.max_write_buffer_size = size + CONTROL
 
     def send(self, data: bytes) -> None:
         """Write whole frames, unless the connection is closing."""
@@ -62,20 +64,27 @@ class Outgoing:
             return
         if not self._stream.writing() and not (data := self._rest(data)):
             return
+        self._stream.max_write_buffer_size = self._size
         try:
             sent = self._stream.write(data)
         except StreamClosedError:
             return  # it is about to leave
         except StreamBufferFullError:
-            self._give_up(f"more than {self._stream.max_write_buffer_size} bytes wait for it")
+            self._give_up(f"more than {self._size} bytes wait for it")
         else:
             if not sent.done():
                 self._watch(sent)
+        finally:
+            self._stream.max_write_buffer_size = self._size + CONTROL
 
     def close(self, code: int, reason: str) -> None:
         """Close the WebSocket, also when its buffer is full. Tornado gives it 5 seconds."""
         self._stream.max_write_buffer_size = None
-        self._handler.close(code, reason)
+        try:
+            self._handler.close(code, reason)
+        except Exception:  # of an override: it must not keep the others from being closed
+            app_log.exception("%s.close() failed", type(self._handler).__name__)
+            self._stream.close()
 
     def _rest(self, data: bytes) -> bytes:
         """Return what the kernel does not take at once: write() costs as much as the send."""

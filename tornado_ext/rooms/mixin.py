@@ -34,6 +34,7 @@ class RoomMixin(_Base):
 
     _ext_rooms: frozenset[str] = frozenset()
     _ext_user: tuple[str | None, str | None] = (None, None)  # the id, and his session's key
+    _ext_logged_out = False  # by `disconnect_user`
     _ext_token = b""  # names this socket among those of all processes, once it has to be
     _ext_pace: Pace | None = None
     _ext_outgoing: Outgoing
@@ -60,13 +61,15 @@ class RoomMixin(_Base):
         bus = _room_bus(self.application)
         if self.ws_connection is None or self.ws_connection.is_closing():
             raise WebSocketClosedError
+        joining = bus.join(room, self, name)
         self._ext_rooms |= {room}
-        await bus.join(room, self, name)
+        await joining
 
     async def leave(self, room: str) -> None:
         """Leave ``room``; does nothing if this socket is not in it."""
-        self._ext_rooms -= {room}
-        await _room_bus(self.application).leave(room, self)
+        if room in self._ext_rooms:
+            self._ext_rooms -= {room}
+            await _room_bus(self.application).leave(room, self)
 
     async def broadcast(
         self, room: str, message: Message, *, except_: "RoomMixin | None" = None
@@ -89,7 +92,11 @@ class RoomMixin(_Base):
         bus = _room_bus(self.application)
         self._ext_outgoing = Outgoing(self, stream, bus.outgoing_bytes, bus.outgoing_seconds)
         self._ext_pace = _pace(self.application)
-        self._ext_user = self._ext_identity()
+        try:
+            self._ext_user = self._ext_identity()
+        except BaseException:
+            stream.close()  # nobody else has it
+            raise
         # Tornado 6.6 does not call on_connection_close() when open() fails.
         stream.set_close_callback(self._ext_leave_rooms)
         bus._sockets.add(self)
@@ -123,16 +130,14 @@ class RoomMixin(_Base):
             wait = self._ext_pace.wait(asyncio.get_running_loop().time())
             if wait > 0:  # Tornado reads no more of this connection meanwhile
                 return self._ext_take_later(wait, on_message, message)
-        return on_message(message)
+        # Tornado 6.6 takes messages until the client has answered the close frame.
+        return None if self._ext_logged_out else on_message(message)
 
     async def _ext_take_later(
-        self,
-        wait: float,
-        on_message: OnMessage,
-        message: str | bytes,
+        self, wait: float, on_message: OnMessage, message: str | bytes
     ) -> None:
         await asyncio.sleep(wait)
-        if (handling := on_message(message)) is not None:
+        if not self._ext_logged_out and (handling := on_message(message)) is not None:
             await handling
 
 

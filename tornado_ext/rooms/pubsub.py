@@ -149,19 +149,23 @@ class PubSub:
         """Take a message; return False for what is the reply to a command."""
         if not isinstance(reply, list) or reply[:1] != [b"message"]:
             return False
-        channel = reply[1].decode()
-        header, ours, payload = reply[2].partition(b" ")
-        process, _, number = header.partition(b":")
-        if not ours or not payload:
-            return True  # somebody else's
+        try:
+            self._take(reply[1].decode(), reply[2])
+        except (TypeError, ValueError):  # to raise here would end the connection
+            gen_log.warning("Redis at %s brought what no bus has sent", self._server.name)
+        return True
+
+    def _take(self, channel: str, message: bytes) -> None:
+        header, _, payload = message.partition(b" ")
+        process, _, text = header.partition(b":")
+        number = int(text)
         if process == self.process.encode():
-            if int(number) in self._strays:
-                self._strays.remove(int(number))
-                return True
-            if (sent := self._in_flight.get(int(number))) is not None:
+            if number in self._strays:
+                self._strays.remove(number)
+                return
+            if (sent := self._in_flight.get(number)) is not None:
                 sent.came_back.set_result(True)
         self._on_message(channel, payload)
-        return True
 
     def _deliver(self, number: int, sent: "_Sent", *, stray: bool) -> None:
         """Give a message to on_message here, unless it has had it; ``stray`` may come back."""

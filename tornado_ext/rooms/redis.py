@@ -1,7 +1,6 @@
 """Rooms across processes, through the pub/sub of a Redis."""
 
 import asyncio
-import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -44,14 +43,13 @@ class RedisBus(LocalBus):
         outgoing_seconds: float = OUTGOING_SECONDS,
     ) -> None:
         super().__init__(outgoing_bytes=outgoing_bytes, outgoing_seconds=outgoing_seconds)
-        if not isinstance(url, str):
-            raise ConfigurationError(f"RedisBus: url must be a string, not {url!r}")
-        if not 0 < heartbeat < math.inf:
-            raise ConfigurationError(f"RedisBus: heartbeat must be above 0, not {heartbeat!r}")
+        for name, value in (("url", url), ("prefix", prefix)):
+            if not isinstance(value, str):
+                raise ConfigurationError(f"RedisBus: {name} must be a string, not {value!r}")
         self._server = RedisServer(url, "RedisBus: url")
         self._failures = OSError, require("redis.exceptions", "redis").ResponseError
         self._prefix = prefix
-        self._heartbeat = heartbeat
+        self._heartbeat = self._above_0("heartbeat", heartbeat)
 
     async def members(self, room: str) -> list[str]:
         """See `RoomMixin.members`."""

@@ -1,6 +1,6 @@
 """Tests of an app that counts visits in a session on Redis. Run it: ``pytest test_counter.py``.
 
-It needs tornado-ext[redis], pytest-tornado and redis-server.
+It needs redis-server, and: ``pip install 'tornado-ext[redis]' pytest-tornado 'setuptools<82'``
 """
 
 import pytest
@@ -23,8 +23,10 @@ class Visits(SessionMixin, MiddlewareMixin, RequestHandler):
 
 
 @pytest.fixture
-def app(redis_url):
-    return Application([("/", Visits)], session_store=RedisStore(redis_url))
+def app(io_loop, redis_url):
+    store = RedisStore(redis_url)
+    yield Application([("/", Visits)], session_store=store)
+    io_loop.run_sync(store.close)
 
 
 @pytest.fixture

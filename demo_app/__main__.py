@@ -3,11 +3,12 @@
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from functools import partial
+from logging import WARNING
 from pathlib import Path
 from signal import SIGINT
 from typing import NoReturn
 
-from tornado.log import enable_pretty_logging
+from tornado.log import access_log, enable_pretty_logging
 
 from demo_app.app import start
 from demo_app.config import Config
@@ -27,22 +28,27 @@ class Parser(ArgumentParser):
 
 
 def main() -> None:
-    """Serve until SIGTERM or Ctrl-C; a setting that can't be right ends with one line."""
-    config = parse()
-    enable_pretty_logging()
+    """Serve what the command line says; a setting that can't be right ends with one line."""
     try:
-        serve(
-            partial(start, config),
-            config.port,
-            address=config.address,
-            processes=config.processes,
-            xheaders=bool(config.trusted_proxies),
-            max_body_size=BODY_LIMIT,
-        )
+        run(parse())
     except TornadoExtError as exc:
         sys.exit(f"demo_app: {exc}")
     except KeyboardInterrupt:  # before it served, or a second one, which ends it at once
         sys.exit(128 + SIGINT)
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or Ctrl-C, and log what is worth reading."""
+    enable_pretty_logging()
+    access_log.setLevel(WARNING)
+    serve(
+        partial(start, config),
+        config.port,
+        address=config.address,
+        processes=config.processes,
+        xheaders=bool(config.trusted_proxies),
+        max_body_size=BODY_LIMIT,
+    )
 
 
 def parse() -> Config:

@@ -1,6 +1,7 @@
 """``python -m demo_app`` and ``python -m demo_app.full``, as people start and stop them."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,8 +19,6 @@ from tests.demo_app.process import Program
 from tornado_ext.testing import Client
 
 ADDRESS = r"^http://127\.0\.0\.1:\d+$"
-READY = "Ctrl-C stops all of it"
-APP = r"^  http://127\.0\.0\.1:\d+ +the app, pid (\d+)$"
 ANN = {"name": "ann", "password": PASSWORD}
 
 
@@ -123,14 +122,6 @@ def test_file_that_can_not_be_opened_is_one_line_that_names_its_setting(tmp_path
     assert "chat.db" in line
 
 
-def test_full_refuses_the_last_port_before_it_starts_anything(tmp_path: Path) -> None:
-    ended = run(tmp_path, "demo_app.full", "--port=65535")
-    assert ended.returncode == 2
-    assert ended.stdout == ""
-    (line,) = ended.stderr.splitlines()
-    assert "--port" in line
-
-
 def test_ctrl_c_before_it_serves_ends_it_without_complaint() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         database = f"--database=mysql://nobody@127.0.0.1:{silent.getsockname()[1]}/chat"
@@ -162,7 +153,7 @@ def test_port_in_use_is_one_line_that_names_it(tmp_path: Path, module: str) -> N
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_full_leaves_no_process_behind(number: signal.Signals) -> None:
     with Program("demo_app.full", "--port=0") as program:
-        program.prints(READY)
+        program.prints(ADDRESS)
         family = list(descendants(program.process.pid))
         assert len(family) >= 7  # five servers, two processes of the app
         assert program.end(number) in (0, -signal.SIGKILL)
@@ -173,9 +164,9 @@ def test_full_leaves_no_process_behind(number: signal.Signals) -> None:
 @pytest.mark.gen_test(timeout=30)
 async def test_ctrl_c_closes_open_sockets_and_leaves_no_process_behind() -> None:
     with Program("demo_app.full", "--port=0") as program:
-        program.prints(READY)
+        program.prints(ADDRESS)
         family = list(descendants(program.process.pid))
-        client = Client(Application(xsrf_cookies=True), program.prints(r"http://\S+")[0][0])
+        client = Client(Application(xsrf_cookies=True), program.prints(ADDRESS)[0][0])
         await client.post("/register", ANN)
         socket = await client.websocket("/rooms/lobby/socket")
         await socket.read_message()
@@ -188,15 +179,25 @@ async def test_ctrl_c_closes_open_sockets_and_leaves_no_process_behind() -> None
         assert survivors(family) == []
 
 
-def test_full_stops_all_when_a_process_of_the_app_ends() -> None:
+@pytest.mark.gen_test(timeout=60)
+async def test_full_outlives_each_process_of_the_app() -> None:
     with Program("demo_app.full", "--port=0", "--database=mysql+tornado") as program:
-        program.prints(READY)
-        family = list(descendants(program.process.pid))
-        victim = int(program.prints(APP)[1][1])
-        os.kill(victim, signal.SIGKILL)
-        assert program.process.wait(15) == 1
-        assert "has ended with status -9" in program.output
-        assert survivors(family) == []
+        client = Client(Application(xsrf_cookies=True), program.prints(ADDRESS)[0][0])
+        await client.post("/register", ANN)
+        pid = await serving(client)
+        os.kill(pid, signal.SIGKILL)
+        program.prints("killed by signal 9, restarting")
+        stopped = await serving(client)
+        assert stopped != pid
+        os.kill(stopped, signal.SIGTERM)
+        program.prints("exited normally")
+        assert await serving(client) not in (pid, stopped)
+
+
+async def serving(client: Client) -> int:
+    """Return the id of the process that answers."""
+    page = (await client.get("/internals")).body.decode()
+    return int(re.findall(r"<dt>pid</dt><dd>(\d+)</dd>", page)[0])
 
 
 def descendants(pid: int) -> Iterator[int]:

@@ -40,27 +40,23 @@ async def is_taken(username: str) -> bool:
     return username in {"ann", "bob"}
 
 
-class RegisterForm(Form):
-    username = StringField(
-        min_length=3,
-        max_length=20,
-        pattern=r"[a-z0-9_]+",
-        label="User name",
-        help_text="3 to 20 small letters, digits and underscores.",
-        messages={"pattern": "Use small letters, digits and underscores."},
-        attrs={"autocomplete": "username"},
-    )
+class AccountForm(Form):
+    username = StringField(min_length=3, max_length=20, pattern="[a-z0-9_]+", label="User name")
     email = EmailField(label="E-mail")
     password = PasswordField(min_length=10, attrs={"autocomplete": "new-password"})
-    repeat = PasswordField(label="Password again", attrs={"autocomplete": "new-password"})
-    age = IntegerField(min_value=18, max_value=150, required=False)
-    plan = ChoiceField(choices=[("free", "Free"), ("paid", "Paid")], initial="free")
-    terms = BooleanField(label="I have read the terms", messages={"required": "Please do."})
 
     async def clean_username(self, value: str) -> str:
         if await is_taken(value):
             raise ValidationError("That name is taken.", code="taken")
         return value
+
+
+class RegisterForm(AccountForm):  # has the fields and checks of that one, and these
+    repeat = PasswordField(label="Password again", attrs={"autocomplete": "new-password"})
+    age = IntegerField(min_value=18, max_value=150, required=False)
+    plan = ChoiceField(choices=[("free", "Free"), ("paid", "Paid")], initial="free")
+    terms = BooleanField(label="I have read the terms", messages={"required": "Please do."})
+    messages = {"pattern": "Use small letters, digits and underscores."}
 
     def clean(self) -> None:
         if self.cleaned_data["password"] != self.cleaned_data["repeat"]:

@@ -1,0 +1,67 @@
+"""What pages say of one another and of the tests, and that two languages say the same."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.examples import DOCS
+
+ROOT = DOCS.parent
+PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+TRANSLATED = [
+    (ROOT / "README.md", ROOT / "README.zh.md"),
+    (DOCS / "course.md", DOCS / "course.zh.md"),
+]
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    programs = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "tornado_ext").rglob("*.py")]
+    made = set(re.findall(r"def (test_\w+)", "\n".join(path.read_text() for path in programs)))
+    named = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    assert len(named) > 50
+    assert named - made == set()
+
+
+def test_every_test_file_that_a_page_names_exists() -> None:
+    named = {path for page in PAGES for path in re.findall(r"\btests/[\w/]+\.py", page.read_text())}
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def outline(page: Path) -> list[str]:
+    """Return what a page is made of, in order, without its prose: the same in every language."""
+    parts = []
+    for block in re.split(r"(^```.*?^```)", page.read_text(), flags=re.DOTALL | re.MULTILINE):
+        if block.startswith("```"):
+            parts += [re.sub(r" +#.*", "", line) for line in block.splitlines()]
+            continue
+        for line in block.splitlines():
+            parts += [*re.findall(r"^#+ ", line), "|" * line.count(" | ")]
+            parts += [target.replace(".zh.", ".") for target in LINK.findall(line)]
+            parts += re.findall(r"`[!-~]+`", line)
+    return [part for part in parts if part]
+
+
+@pytest.mark.parametrize(("english", "chinese"), TRANSLATED, ids=["readme", "course"])
+def test_both_languages_have_the_same_parts_code_and_links(english: Path, chinese: Path) -> None:
+    assert sorted(outline(english)) == sorted(outline(chinese))
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("failures.md", "one shard of `ShardedRedisStore`"),
+        ("why-a-ring.md", "Why a ring, and why not Redis Cluster"),
+        ("sharding.md", "## The guarantee"),
+        ("benchmarks.md", "WTForms"),
+    ],
+)
+def test_what_people_ask_first_is_one_click_from_the_readme(
+    readme: str, answer: str, said: str
+) -> None:
+    linked = [ROOT / target for target in LINK.findall((ROOT / readme).read_text())]
+    (page,) = {path for path in linked if path.name == answer}
+    assert said in page.read_text()

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from tornado.ioloop import IOLoop
 
-from tests.mysql.server import SCHEMES
+from tests.mysql.server import MYSQLD, SCHEMES
 from tornado_ext.mysql import Database
 
+collect_ignore = [] if MYSQLD else ["test_mysql.py"]
 TIMEOUT = 10  # seconds; of a test's own, where the timeout is not what is tested
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]

@@ -182,6 +182,20 @@ async def test_no_password_is_sent_in_clear_text(scheme: str, make_db: MakeDatab
     assert PASSWORD not in heard
 
 
+@pytest.mark.parametrize("state", ["ACCOUNT LOCK", "PASSWORD EXPIRE"])
+@gen_test
+async def test_an_account_that_may_not_log_in_is_named(
+    url: str, mariadb_server: MariaDBServer, make_db: MakeDatabase, state: str
+) -> None:
+    user = state.split()[1].lower()
+    mariadb_server.query(f"CREATE USER IF NOT EXISTS {user}ed IDENTIFIED BY 'p' {state}")
+    mariadb_server.query(f"GRANT ALL ON *.* TO {user}ed")
+    at = url.index("://") + 3
+
+    with pytest.raises(AuthenticationFailed):
+        await make_db(f"{url[:at]}{user}ed:p{url[url.index('@') :]}").fetch_value("SELECT 1")
+
+
 # TLS ---------------------------------------------------------------------------------------------
 
 

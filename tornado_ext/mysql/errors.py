@@ -34,7 +34,7 @@ class ConnectFailed(DatabaseError, Unavailable):
 class AuthenticationFailed(DatabaseError):
     """The server refused the user, the password, or the driver's way to log in.
 
-    Or the user may not use the database.
+    Or the user may not use the database, the account is locked, or its password has expired.
     """
 
 
@@ -134,9 +134,13 @@ def from_server(errno: int, sqlstate: str | None, message: str) -> DatabaseError
 OPTION_PREVENTS = 1290  # which option, only the message says
 
 _ERRNOS: dict[type[DatabaseError], Collection[int]] = {
-    # Too many connections; host blocked; too many of the user; the user's hourly limit.
-    ConnectFailed: (1040, 1129, 1203, 1226),
-    AuthenticationFailed: (1044, 1045, 1130, 1251, 1698, 2059, 4151),
+    # Too many connections; host blocked; too many of the user; the user's hourly limit; offline.
+    ConnectFailed: (1040, 1129, 1203, 1226, 3032),
+    # From 1820 on: password expired; TLS alone; account locked or blocked.
+    AuthenticationFailed: (
+        *(1044, 1045, 1130, 1251, 1698, 2059),
+        *(1820, 1862, 3159, 3118, 3955, 4151),
+    ),
     ConnectionLost: (1053, 1927, 4031),  # shutdown; killed; idle for too long
     # KILL QUERY; max_statement_time (MariaDB); max_execution_time (MySQL)
     QueryTimeout: (1317, 1969, 3024),

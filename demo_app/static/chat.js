@@ -130,13 +130,8 @@ const receivers = {
   },
   refused({ key, text: why }) {
     showProblem(why);
-    const index = pending.findIndex((each) => each.key === key);
-    if (index < 0) return;
-    const [{ text: refused }] = pending.splice(index, 1);
-    text.value = [refused, text.value].filter(Boolean).join("\n");
-    underWay = null;
-    keep();
-    sendNext();
+    const refused = answered(key || underWay); // a frame that could not be read has no key
+    if (refused) text.value = [refused.text, text.value].filter(Boolean).join("\n");
   },
 };
 
@@ -156,7 +151,7 @@ function hear({ room: where, id, author, key, html }) {
     add(html);
   }
   // One's own, perhaps of another window; or one that had arrived before and was sent again.
-  if (String(author) === user && id <= lastId) settle(key);
+  if (String(author) === user && id <= lastId && answered(key)) showProblem("");
 }
 
 function add(html) {
@@ -238,17 +233,18 @@ function sendAgain() {
   sendNext();
 }
 
-function settle(key) {
+// Takes out of the queue what was stored or refused, and returns it.
+function answered(key) {
   const index = pending.findIndex((each) => each.key === key);
-  if (index < 0) return;
-  pending.splice(index, 1);
+  if (index < 0) return null;
+  const [message] = pending.splice(index, 1);
   if (key === underWay) {
     clearTimeout(overdue);
     underWay = null;
   }
-  showProblem("");
   keep();
   sendNext();
+  return message;
 }
 
 // Also over a reload, or the way to the door and back.

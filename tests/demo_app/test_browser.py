@@ -22,6 +22,13 @@ from tornado_ext.testing._process import free_port
 ADDRESS = r"http://127\.0\.0\.1:\d+"
 AXE = Path(next(iter(axe_core_python.__path__)), "axe.min.js")
 RUN_AXE = "const done = arguments[0]; axe.run().then(found => done(found.violations))"
+# Let time pass 20 times as fast, and note what is shown of the connection.
+HURRY = """
+window.later = setTimeout;
+window.setTimeout = (work, wait) => later(work, wait / 20);
+window.states = [];
+new MutationObserver(() => states.push(state.textContent)).observe(state, { childList: true });
+"""
 SHARD = r"session shard (?P<name>\w)  127\.0\.0\.1:(?P<port>\d+) +pid (?P<pid>\d+)$"
 
 
@@ -296,6 +303,24 @@ def test_message_that_did_arrive_is_shown_once(drivers: list[Chrome]) -> None:
         ann.say("end")
         ann.hears("end")
         assert ann.texts(".text") == ["arrived", "end"]
+
+
+def test_refused_message_is_back_in_the_box_and_the_connection_stays(
+    drivers: list[Chrome], embedded: Program
+) -> None:
+    ann, _ = meet(drivers, [embedded.prints(ADDRESS)[0][0]] * 2, ["una", ""])
+    ann.register()
+    ann.enter("lobby")
+    ann.driver.execute_script(HURRY)  # type: ignore[no-untyped-call]
+    ann.say("\u200b")
+    ann.wait_for(lambda: ann.texts("#problem"), ["The message is empty."])
+    assert ann.draft == "\u200b"
+    assert ann.texts("#pending li") == []
+    ann.driver.execute_async_script("later(arguments[0], 500)")  # type: ignore[no-untyped-call]
+    ann.driver.execute_script("say('\\u0001'.repeat(900))")  # type: ignore[no-untyped-call]
+    ann.wait_for(lambda: ann.texts("#problem"), ["The message is too long."])
+    assert ann.texts("#pending li") == []
+    assert ann.driver.execute_script("return states") == []  # type: ignore[no-untyped-call]
 
 
 def test_who_logged_out_elsewhere_is_shown_the_door_on_reconnecting(drivers: list[Chrome]) -> None:

@@ -3,27 +3,27 @@
 import asyncio
 import errno
 import inspect
+import math
 import socket
-import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPConnection, HTTPMessageDelegate, HTTPServerRequest
 from tornado.log import gen_log
 from tornado.netutil import bind_sockets
-from tornado.routing import Router
 from tornado.web import Application
 
-from tornado_ext._children import SIGNALS, Children
+from tornado_ext._children import Children
 from tornado_ext._health import HealthHandler, ReadyHandler
+from tornado_ext._server import Entrance, Server
 from tornado_ext._settings import check_settings
+from tornado_ext._stop import Stop, handling
+from tornado_ext._within import within
 from tornado_ext.errors import ConfigurationError
 
 __all__ = ["HealthHandler", "PortInUse", "ReadyHandler", "serve"]
 
-CLOSE_TIMEOUT = 5.0  # seconds for each setting
+CLOSE_TIMEOUT = 5.0  # seconds for the rooms, and then for all other settings
 
 MakeApp = Callable[[], Application | Awaitable[Application]]
 
@@ -48,26 +48,34 @@ def serve(
     `tornado.httpserver.HTTPServer`, such as ``xheaders=True`` behind a proxy.
 
     With ``processes``, so many share the port, each with an application of its own, and one that
-    dies is started again. Make stores, pools and buses in ``make_app`` or before: they connect at
+    ends is started again. Make stores, pools and buses in ``make_app`` or before: they connect at
     first use. The first child that can't start ends all of them, with status 1.
 
-    After the signal no connection is taken. Open requests have ``grace`` seconds to finish; then
-    the WebSockets in rooms are closed with 1012 (service restart), and every setting that has an
-    ``async def close()``. A second signal ends it at once. Raises `PortInUse`,
-    `ConfigurationError`, and what ``make_app`` raises.
+    After the signal no connection is taken. Requests have ``grace`` seconds to finish; then the
+    WebSockets in rooms are closed with 1012 (service restart), and every setting that has an
+    ``async def close()``. What hangs is killed 15 seconds after ``grace``, and a second signal ends
+    all at once. Raises `PortInUse`, `ConfigurationError`, and what ``make_app`` raises.
     """
-    if not isinstance(processes, int) or processes < 1:
-        raise ConfigurationError(f"serve: processes must be 1 or more, not {processes!r}")
+    _check(port, processes, grace)
     sockets = _listen(port, address)
+    process = _Process(make_app, sockets, grace, options)
     try:
         if processes == 1:
-            asyncio.run(_serve(make_app, sockets, grace, options))
-        elif (children := Children(processes)).fork():
-            asyncio.run(_serve_in_child(children, make_app, sockets, grace, options))
-            sys.exit(0)  # what comes after serve() is the parent's
+            process.run()
+        elif (children := Children(processes, sockets, process.seconds + CLOSE_TIMEOUT)).fork():
+            process.run_in(children)
     finally:
         for listening in sockets:
             listening.close()
+
+
+def _check(port: int, processes: int, grace: float) -> None:
+    if not isinstance(port, int) or not 0 <= port < 2**16:
+        raise ConfigurationError(f"serve: port must be a number from 0 to 65535, not {port!r}")
+    if not isinstance(processes, int) or processes < 1:
+        raise ConfigurationError(f"serve: processes must be 1 or more, not {processes!r}")
+    if not isinstance(grace, (int, float)) or not 0 <= grace < math.inf:
+        raise ConfigurationError(f"serve: grace must be a number of seconds, not {grace!r}")
 
 
 def _listen(port: int, address: str) -> list[socket.socket]:
@@ -81,54 +89,83 @@ def _listen(port: int, address: str) -> list[socket.socket]:
         raise ConfigurationError(message) from exc
 
 
-async def _serve_in_child(
-    children: Children,
-    make_app: MakeApp,
-    sockets: list[socket.socket],
-    grace: float,
-    options: dict[str, Any],
-) -> None:
-    try:
-        await _serve(make_app, sockets, grace, options, children)
-    except Exception:
-        children.failed()
-        raise
+@dataclass
+class _Process:
+    """A process that serves."""
+
+    make_app: MakeApp
+    sockets: list[socket.socket]
+    grace: float
+    options: dict[str, Any]
+    children: Children | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the end may take: as long as all that is bounded, and then some."""
+        return self.grace + 3 * CLOSE_TIMEOUT
+
+    def run(self) -> None:
+        """Serve until the signal, and return when all is closed."""
+        try:
+            asyncio.run(self._run())
+        finally:
+            Stop.done()
+
+    def run_in(self, children: Children) -> None:
+        """Serve as one of ``children``, and end the process: what comes after is the parent's."""
+        self.children = children
+        try:
+            asyncio.run(self._run())
+        except BaseException:  # make_app may call sys.exit()
+            children.failed()
+            raise
+        children.end()
+
+    async def _run(self) -> None:
+        stop = Stop(self.seconds)
+        with handling(stop.on_signal):
+            if self.children is not None:
+                _watch(self.children.stopping, stop)
+            making: asyncio.Future[Application] = asyncio.ensure_future(self._make())
+            either: list[asyncio.Future[Any]] = [making, stop.asked]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                await self._serve(making.result(), stop.asked)
+
+    async def _make(self) -> Application:
+        made = self.make_app()
+        app: object = await made if inspect.isawaitable(made) else made
+        if not isinstance(app, Application):
+            message = f"make_app must return a tornado.web.Application, not {app!r}"
+            raise ConfigurationError(message)
+        return app
+
+    async def _serve(self, app: Application, asked: Awaitable[None]) -> None:
+        try:
+            check_settings(app)
+            if self.children is not None:
+                _check_shared(app)
+            server = Server(Entrance(app), **self.options)
+            server.add_sockets(self.sockets)
+            if self.children is None or self.children.first:
+                _print_url(self.sockets, self.options)
+            if self.children is not None:
+                self.children.serving()
+            await asked
+            vars(app)["_ext_stopping"] = True
+            await server.finish(self.grace)
+        finally:
+            await _close_settings(app)
 
 
-async def _serve(
-    make_app: MakeApp,
-    sockets: list[socket.socket],
-    grace: float,
-    options: dict[str, Any],
-    children: Children | None = None,
-) -> None:
-    made = make_app()
-    app = await made if inspect.isawaitable(made) else made
-    if not isinstance(app, Application):
-        raise ConfigurationError(f"make_app must return a tornado.web.Application, not {app!r}")
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    try:
-        check_settings(app)
-        if children is not None:
-            _check_shared(app)
-            loop.add_reader(children.stopping, stop.set)
-        server = _Server(_Entrance(app), **options)
-        server.add_sockets(sockets)
-        for number in SIGNALS:
-            loop.add_signal_handler(number, stop.set)
-        if children is None or children.first:
-            _print_url(sockets, options)
-        if children is not None:
-            children.serving()
-        await stop.wait()
-        vars(app)["_ext_stopping"] = True
-        for number in SIGNALS:  # the next one ends the process
-            loop.remove_signal_handler(number)
-        if children is not None:
-            loop.remove_reader(children.stopping)
-        await server.finish(grace)
-    finally:
-        await _close_settings(app)
+def _watch(stopping: int, stop: Stop) -> None:
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_reader(stopping)
+        stop.ask()
+
+    loop.add_reader(stopping, end)
 
 
 def _print_url(sockets: list[socket.socket], options: dict[str, Any]) -> None:
@@ -153,54 +190,18 @@ def _check_shared(app: Application) -> None:
 
 async def _close_settings(app: Application) -> None:
     """Close what can be closed: the rooms first, whose sockets use the others."""
-    settings = [app.settings.get("room_bus"), *app.settings.values()]
-    settings += app.settings.get("middleware", ())
-    for setting in {id(setting): setting for setting in settings}.values():
-        close = getattr(setting, "close", None)
-        if inspect.iscoroutinefunction(close) and not isinstance(setting, type):
-            try:
-                await asyncio.wait_for(close(), CLOSE_TIMEOUT)
-            except Exception:
-                gen_log.exception("Can't close %r", setting)
+    rooms = app.settings.get("room_bus")
+    others = [*app.settings.values(), *app.settings.get("middleware", ())]
+    await _close(rooms)
+    await asyncio.gather(
+        *map(_close, {id(each): each for each in others if each is not rooms}.values())
+    )
 
 
-class _Entrance(Router):
-    """Pass requests on to an application, and know the connections that have one open."""
-
-    def __init__(self, app: Application) -> None:
-        self.app = app
-        self.open: set[object] = set()
-
-    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
-        self.open.add(request.server_connection)
-        return self.app.find_handler(request, **kwargs)
-
-
-class _Server(HTTPServer):
-    """An HTTP server that can wait for the requests that are open."""
-
-    request_callback: _Entrance
-
-    def start_request(
-        self, server_conn: object, request_conn: HTTPConnection
-    ) -> HTTPMessageDelegate:
-        """Begin to read a request: the connection's last one is answered."""
-        self.request_callback.open.discard(server_conn)
-        return super().start_request(server_conn, request_conn)
-
-    def on_close(self, server_conn: object) -> None:
-        """Forget a connection that is closed, or has become a WebSocket."""
-        self.request_callback.open.discard(server_conn)
-        super().on_close(server_conn)
-
-    async def finish(self, grace: float) -> None:
-        """Take no more connections; give the open requests ``grace`` seconds."""
-        self.stop()
-        self.conn_params.no_keep_alive = True  # answers say so, and end their connections
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                while self.request_callback.open:
-                    await asyncio.sleep(0.02)
-        if self.request_callback.open:
-            gen_log.warning("Cut %d requests off", len(self.request_callback.open))
-        await self.close_all_connections()
+async def _close(setting: object) -> None:
+    close = getattr(setting, "close", None)
+    if inspect.iscoroutinefunction(close) and not isinstance(setting, type):
+        try:
+            await within(CLOSE_TIMEOUT, close())
+        except Exception:
+            gen_log.exception("Can't close %r", setting)

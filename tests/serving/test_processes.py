@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 from tornado.web import Application
 
-from tests.test_serving import PATIENCE, Process, get, run
+from tests.serving.running import PATIENCE, Process, get
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.serving import serve
-
-__all__ = ["run"]  # a fixture
 
 Run = Callable[[str], Process]
 

@@ -1,0 +1,148 @@
+"""How serve() ends, told to by real signals."""
+
+import json
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+
+import pytest
+from tornado.websocket import websocket_connect
+
+from tests.serving.running import PATIENCE, Process, open_slow
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_good_order(run: Callable[[str], Process], number: int) -> None:
+    process = run("serve(make_app, 0)\nprint('after')")
+    process.serves()
+    process.stops(number)
+    assert process.ends() == (0, "after\n", "")
+
+
+def test_an_open_request_is_finished(
+    run: Callable[[str], Process], in_thread: ThreadPoolExecutor
+) -> None:
+    process = run("serve(make_app, 0)")
+    answer = open_slow(process, in_thread)
+    process.stops()
+    process.let_go()
+    assert answer.result() == "slow"
+    assert process.ends() == (0, "", "")
+
+
+def test_a_request_that_takes_longer_than_the_grace_is_cut_off(
+    run: Callable[[str], Process], in_thread: ThreadPoolExecutor
+) -> None:
+    process = run("serve(make_app, 0, grace=0.1)")
+    answer = open_slow(process, in_thread)
+    process.send(signal.SIGTERM)
+    with pytest.raises(OSError, match="without response"):
+        answer.result()
+    status, _, err = process.ends()
+    assert status == 0
+    assert "Cut 1 requests off" in err
+
+
+def test_a_second_signal_ends_it_at_once(
+    run: Callable[[str], Process], in_thread: ThreadPoolExecutor
+) -> None:
+    process = run("serve(make_app, 0, grace=1000)")
+    answer = open_slow(process, in_thread)
+    process.stops()
+    process.send(signal.SIGTERM)
+    assert process.ends()[0] == -signal.SIGTERM
+    with pytest.raises(OSError, match=r"without response|reset"):
+        answer.result()
+
+
+def test_an_idle_connection_does_not_delay_the_end(run: Callable[[str], Process]) -> None:
+    process = run("serve(make_app, 0, grace=1000)")
+    connection = HTTPConnection(process.serves().removeprefix("http://"))
+    connection.request("GET", "/")
+    assert connection.getresponse().read() == b"hello"
+    process.stops()
+    assert process.ends() == (0, "", "")
+    connection.close()
+
+
+def test_a_connection_in_use_ends_with_its_next_answer(
+    run: Callable[[str], Process], in_thread: ThreadPoolExecutor
+) -> None:
+    process = run("serve(make_app, 0)")
+    answer = open_slow(process, in_thread)
+    connection = HTTPConnection(process.url.removeprefix("http://"))
+    connection.request("GET", "/")
+    assert connection.getresponse().read() == b"hello"
+    process.stops()
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    assert response.read() == b"hello"
+    assert response.headers["Connection"] == "close"
+    connection.close()
+    process.let_go()
+    assert answer.result() == "slow"
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_websockets_are_told_that_the_service_restarts(
+    run: Callable[[str], Process],
+) -> None:
+    process = run("serve(make_app, 0)")
+    client = await websocket_connect("ws" + process.serves().removeprefix("http") + "/socket")
+    assert await client.read_message() == "joined"
+    process.send(signal.SIGTERM)
+    assert await client.read_message() is None
+    assert client.close_code == 1012
+    client.close()
+    assert process.ends() == (0, "", "")
+
+
+def test_settings_are_closed_the_rooms_first(run: Callable[[str], Process]) -> None:
+    process = run(
+        "store = Closing('store')\n"
+        "serve(lambda: make_app(session_store=store, again=store, database=Closing('database'),\n"
+        "    room_bus=ClosingBus(), middleware=[Closing('limit')], closing_class=Closing), 0)"
+    )
+    process.serves()
+    process.send(signal.SIGTERM)
+    assert process.ends() == (0, "closed rooms\nclosed store\nclosed database\nclosed limit\n", "")
+
+
+def test_a_setting_that_can_not_be_closed_does_not_keep_the_others_open(
+    run: Callable[[str], Process],
+) -> None:
+    process = run(
+        "serve(lambda: make_app(session_store=Closing('broken'), database=Closing('database')), 0)"
+    )
+    process.serves()
+    process.send(signal.SIGTERM)
+    status, out, err = process.ends()
+    assert (status, out) == (0, "closed broken\nclosed database\n")
+    assert "OSError: broken" in err
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_process_that_is_stopping_is_not_ready(
+    run: Callable[[str], Process], in_thread: ThreadPoolExecutor
+) -> None:
+    process = run(
+        "from tornado_ext.serving import ReadyHandler\n"
+        "def make():\n"
+        "  app = make_app()\n"
+        "  app.add_handlers('.*', [('/readyz', ReadyHandler)])\n"
+        "  return app\n"
+        "serve(make, 0)"
+    )
+    answer = open_slow(process, in_thread)
+    connection = HTTPConnection(process.url.removeprefix("http://"))
+    connection.request("GET", "/readyz")
+    assert connection.getresponse().read() == b'{"ready": true, "settings": {"room_bus": "ok"}}'
+    process.stops()
+    connection.request("GET", "/readyz")
+    response = connection.getresponse()
+    assert response.status == 503
+    assert json.loads(response.read())["settings"]["process"] == "stopping"
+    connection.close()
+    process.let_go()
+    assert answer.result() == "slow"

@@ -12,7 +12,7 @@ project = "tornado-ext"
 copyright = "tornado-ext contributors"  # noqa: A001
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "names", "sources"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "contents", "names", "sources"]
 exclude_patterns = ["_build", "_site"]
 source_suffix = {".md": "markdown"}
 
@@ -20,7 +20,7 @@ source_suffix = {".md": "markdown"}
 default_role = "py:obj"
 nitpicky = True
 toc_object_entries = False  # seven hundred, in the contents of every page
-autodoc_member_order = "bysource"
+autodoc_member_order = "bysource"  # of classes; of modules as docs/_site/contents.py has it
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
 # Up to what is Tornado's or Python's.

@@ -1,6 +1,6 @@
 """Show files of the repository as pages: those that pages link to, and those that use a name."""
 
-import ast
+import re
 from collections import defaultdict
 from html import escape
 from pathlib import Path
@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 # Where a name of the API may be used; the best to learn from first.
 USERS = ("docs/examples", "docs/tutorial", "docs/howto", "demo_app", "tests")
 MOST = 3  # that are listed for one name
+PACKAGE = "tornado_ext"
+FROM = re.compile(rf"^ *from ({PACKAGE}[\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
 def setup(app):
@@ -89,12 +91,11 @@ _users = defaultdict(list)
 
 def imported(path):
     """Yield what a file imports of the package, or takes from a module of it."""
-    modules = {}
-    for node in ast.walk(ast.parse(path.read_text())):
-        match node:
-            case ast.ImportFrom(module="tornado_ext"):
-                modules |= {alias.name: f"tornado_ext.{alias.name}" for alias in node.names}
-            case ast.ImportFrom(module=str(module)) if module.startswith("tornado_ext."):
-                yield from ((module, alias.name) for alias in node.names)
-            case ast.Attribute(value=ast.Name(id=name)) if name in modules:
-                yield modules[name], node.attr
+    text = path.read_text()
+    for module, names in FROM.findall(text):
+        for name in re.findall(r"\w+", re.sub(r"as \w+|#.*", "", names)):
+            if module != PACKAGE:
+                yield module, name
+                continue
+            for used in re.findall(rf"\b{name}\.(\w+)", text):
+                yield f"{module}.{name}", used

@@ -1,0 +1,56 @@
+"""Lay out the site: by the links of pages that are lists, and classes before errors."""
+
+import re
+from importlib import import_module
+
+# Pages whose lists and tables of links are the navigation: on the repository they are read as is.
+LISTS = {"index", "middleware", "howto/index", "explanation/index", "reference/index"}
+SECTION = re.compile(r"^## (.*)\n((?:(?!## ).*\n?)*)", re.MULTILINE)
+ENTRY = re.compile(r"^(?:- |\| )\[[^\]]+\]\((?!\.\./\.\.)([\w./-]+)\.md\)", re.MULTILINE)
+PACKAGES = ("forms", "middleware", "mysql", "rooms", "sessions", "testing")
+
+
+def setup(app):
+    """Connect to Sphinx."""
+    for name in PACKAGES:
+        module = import_module(f"tornado_ext.{name}")
+        module.__all__ = ordered(module)  # which autodoc goes by
+    app.connect("source-read", add_contents)
+    app.connect("autodoc-process-docstring", list_names)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def add_contents(_app, docname, source):
+    """Put what a list links to into the navigation, by its sections."""
+    if docname in LISTS:
+        sections = SECTION.findall(source[0]) or [("", source[0])]
+        source[0] += "".join(toctree(title, ENTRY.findall(text)) for title, text in sections)
+
+
+def toctree(title, pages):
+    """Return a toctree that is seen in the navigation alone."""
+    if not pages:
+        return ""
+    options = [":hidden:", *([f":caption: {title}"] if title else [])]
+    return "\n".join(["\n```{toctree}", *options, *pages, "```\n"])
+
+
+def ordered(module):
+    """Return the public names that are made in the package: exceptions last."""
+    made = {
+        name: value
+        for name, value in vars(module).items()
+        if name[0] != "_" and getattr(value, "__module__", "").startswith("tornado_ext")
+    }
+    return sorted(made, key=lambda name: (is_error(made[name]), name.lower()))
+
+
+def is_error(value):
+    """Tell whether a value is an exception class."""
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def list_names(_app, what, _name, obj, _options, lines):
+    """Add a list of its names to what is said of a module."""
+    if what == "module" and (names := getattr(obj, "__all__", None)):
+        lines += ["", ", ".join(f"`{name}`" for name in names), ""]

@@ -313,7 +313,7 @@ def doubted(store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
             verdict = await Node.write(node, *args)  # type: ignore[arg-type]
             if not took:
                 took.append(verdict)
-                store._replicas._missed([node])
+                store._replicas._missed(node, [node])
             return verdict
 
         monkeypatch.setattr(node, "write", write)
@@ -524,6 +524,11 @@ async def test_sessions_that_ended_leave_the_index_at_a_later_login(
         ({"a": "redis://h", "b": "redis://h:6379/0"}, {}, "'a' and 'b' have the same address"),
         ({"a": "nowhere"}, {}, r"nodes\['a'\] is not a Redis URL"),
         ({"a": []}, {}, r"nodes\['a'\] must be"),
+        (
+            {"a": "redis://h?socket_timeout=3"},
+            {},
+            r"nodes\['a'\] has a socket_timeout of 3 seconds",
+        ),
         ({1: "redis://h"}, {}, "nodes must have strings for names"),
         ({"a": "redis://h"}, {"weights": ["a"]}, "weights must map names to whole numbers"),
         ({"a": "redis://h"}, {"weights": {"a": 0}}, "must be a whole number above 0"),

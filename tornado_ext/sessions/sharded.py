@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions._sharding import scripts
-from tornado_ext.sessions._sharding.clock import Clock, before
+from tornado_ext.sessions._sharding.clock import Clock
 from tornado_ext.sessions._sharding.copies import REPLACED, Copy, copy_of, merge, record_of
 from tornado_ext.sessions._sharding.node import Key, Node, NodeHealth, Write
 from tornado_ext.sessions._sharding.replicas import Replicas
@@ -121,16 +121,15 @@ class ShardedRedisStore(SessionStore):
 
     async def save(self, key: str, change: Change) -> Collection[str] | None:
         """Send the changed fields alone."""
-        write = self._write(Key("session", key), change.ttl)
-        horizon = before(write.stamp, LISTED_FOR)
         texts = [part for name, text in change.fields.items() for part in (f":{name}", text)]
         texts += [part for name in change.deleted for part in (f":{name}", "")]
         seen, fence = repr(change.seen_at), change.fence or ""
         limits = self._limits.max_bytes, self._limits.max_keys
+        write = self._write(Key("session", key), change.ttl)
 
-        async def decide(node: Node, marks: Sequence[str]) -> int | list[str]:
-            verdict: int | list[str] = await node.write(
-                scripts.SAVE, write, marks, seen, fence, *limits, horizon, *texts
+        async def decide(node: Node, marks: Sequence[str]) -> int | str | list[str]:
+            verdict: int | str | list[str] = await node.write(
+                scripts.SAVE, write, marks, seen, fence, *limits, milliseconds(LISTED_FOR), *texts
             )
             return verdict
 
@@ -138,6 +137,9 @@ class ShardedRedisStore(SessionStore):
             write.key, decide, lambda verdict: verdict in MAY_HAVE_MISSED
         )
         deleted = decision.verdict
+        if isinstance(deleted, str):  # somebody's clock is ahead of this one
+            self._clock.saw(deleted)
+            return await self.save(key, change)
         if deleted == scripts.LEASE_LOST:
             raise LeaseLost("the exclusive block took longer than its lease")
         if deleted == scripts.TOO_LARGE:
@@ -146,8 +148,10 @@ class ShardedRedisStore(SessionStore):
             return None
 
         async def repeat(node: Node) -> int | list[str]:
+            # What a node has missed may be older than a deletion that it has taken.
+            listed_for = milliseconds(LISTED_FOR) if node.trusted else ""
             verdict: int | list[str] = await node.write(
-                scripts.SAVE, write, (), seen, "", 0, 0, horizon, *texts
+                scripts.SAVE, write, (), seen, "", 0, 0, listed_for, *texts
             )
             if verdict == scripts.MISSING:
                 return await self._replicas.complete(write.key, decision.node, node)
@@ -313,7 +317,7 @@ class ShardedRedisStore(SessionStore):
         await self._replicas.repeat(decision, write, repeat)
         takers = [node for node in (decision.node, *decision.others) if node not in full]
         if full and takers:
-            await takers[0].mark(write, [node.name for node in full])
+            await self._replicas.mark(takers[0], write, full)
         return merge(buried) or held
 
     def _write(self, key: Key, seconds: float) -> Write:

@@ -65,8 +65,6 @@ class Deeds:
         if (session := self._known(name)) is None:
             return False
         writes = [self._begin(value=value, fence=fence) for value in fields.values()]
-        if self._world.skewed:  # who saves has loaded, and is later than what he saw
-            await self._store.load(session.key)
         for field, write in zip(fields, writes, strict=True):
             session.fields.setdefault(field, []).append(write)
         deleted = [field for field, value in fields.items() if value is None]

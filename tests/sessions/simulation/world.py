@@ -96,7 +96,6 @@ class World:
             self.nodes[name].keyspace.restore(dump)
         self.rings = [ring]  # in force, perhaps; all processes go to the last one
         self.disturbed = dict.fromkeys(nodes, -KNOWN_AFTER)  # when each was last not well
-        self.skewed = any(skews)
         self.errors: list[BaseException] = []
         self.deeds = 0
         self.sessions: dict[str, Session] = {}

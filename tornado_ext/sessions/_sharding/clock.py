@@ -28,9 +28,3 @@ class Clock:
     def saw(self, stamp: str) -> None:
         """Go on from a stamp of another process; '' is below all."""
         self._last = max(self._last, stamp[:_TIME])
-
-
-def before(stamp: str, seconds: float) -> str:
-    """Return a stamp as it was given ``seconds`` before this one."""
-    time_of = max(0, int(stamp[:_TIME], 16) - int(seconds * 1e6))
-    return f"{time_of:0{_TIME}x}" + "0" * (STAMP - _TIME)

@@ -205,8 +205,8 @@ class Node:
             self.run_id = run_id
             self._changed()
 
-    async def look(self, ring: str, others: Sequence[str], heard_for: float) -> None:
-        """Learn what it says of itself, and of other nodes."""
+    async def look(self, ring: str, others: Sequence[str], heard_for: float) -> dict[str, int]:
+        """Learn what it says of itself; return how many marks it has against other nodes."""
         keys = ["ring", "rings", *map(mark_key, others)]
         marker, rings, marks = await self.run(scripts.LOOK, keys, ring, int(heard_for * 1000))
         said = dict(zip(marker[::2], marker[1::2], strict=True))
@@ -214,12 +214,13 @@ class Node:
         if said:
             self.marker = Marker.read(said)
         self.rings = tuple(rings)
-        self.against = dict(zip(others, marks, strict=True))
+        return dict(zip(others, marks, strict=True))
 
-    async def vouch(self, ring_id: str, ring: str, epoch: int) -> None:
-        """Write the marker of a node that is complete now."""
+    async def vouch(self, plan: str, ring_id: str, ring: str, epoch: int) -> bool:
+        """Write the marker of a node that was filled by this plan; tell whether it still has it."""
         said = asdict(Marker(self.name, ring_id, self.run_id, ring, epoch))
-        await self.command("HSET", "ring", *chain.from_iterable(said.items()))
+        marker = chain.from_iterable(said.items())
+        return bool(await self.run(scripts.VOUCH, ["ring", "filling"], plan, *marker))
 
 
 def mark_key(node: str) -> str:

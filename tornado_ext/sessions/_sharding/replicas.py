@@ -1,7 +1,7 @@
 """Reads that can be believed, and writes that reach every owner or leave marks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from tornado_ext.sessions._sharding.upkeep import Upkeep
 from tornado_ext.sessions.errors import SessionCorrupt, StoreUnavailable
 from tornado_ext.sessions.ring import Ring
 
+LONGEST_TIMEOUT = 2.0  # seconds; to look at the nodes takes as long, and is to be done often
 PATIENCE = 0.5  # seconds for which a request waits for a node that can vouch
 
 
@@ -22,6 +23,9 @@ class Decision:
     node: Node
     verdict: Any
     others: list[Node]
+    owners: Set[str]
+    run_id: str  # of that node
+    known_until: float  # loop time, for these owners
 
 
 class Replicas:
@@ -32,7 +36,8 @@ class Replicas:
         self.nodes = {name: Node(name, url, prefix, self._changed) for name, url in urls.items()}
         self.prefix = prefix
         self.calm = False  # all nodes are ok, and have this ring
-        self.old_rings: dict[str, Ring] = {}  # of nodes that have another one, by description
+        # That nodes or processes have, by description: changed from, or to, or unheard of yet.
+        self.other_rings: dict[str, Ring] = {}
         self._upkeep: Upkeep | None = None
         addresses: dict[str, str] = {}
         for name, node in self.nodes.items():
@@ -41,20 +46,27 @@ class Replicas:
                     f"nodes {other!r} and {name!r} have the same address, {node.server.name}: "
                     "give more to one server by its weight"
                 )
+            if node.server.timeout > LONGEST_TIMEOUT:
+                raise ConfigurationError(
+                    f"nodes[{name!r}] has a socket_timeout of {node.server.timeout:g} seconds: "
+                    f"a node that takes more than {LONGEST_TIMEOUT:g} is to count as away"
+                )
 
     # Who keeps what.
 
     def owners(self, key: Key) -> dict[str, Node | None]:
         """Return the owners of ``key`` in every ring that is in force; None for unknown nodes."""
         names = [*self.ring.owners(key.hashed)]
-        for ring in self.old_rings.values():
+        for ring in self.other_rings.values():
             names += ring.owners(key.hashed)
         return {name: self.nodes.get(name) for name in names}
 
     def _is_calm_here(self) -> bool:
-        """Tell whether all nodes are ok, and looked after on this event loop."""
+        """Tell whether all nodes were ok a moment ago, and are looked after on this event loop."""
         upkeep = self._upkeep
-        return self.calm and upkeep is not None and upkeep.loop is asyncio.get_running_loop()
+        if not self.calm or upkeep is None or upkeep.loop is not asyncio.get_running_loop():
+            return False
+        return upkeep.loop.time() < upkeep.known_until
 
     def _owners_here(self, key: Key) -> list[Node]:
         return [self.nodes[name] for name in self.ring.owners(key.hashed)]
@@ -63,7 +75,7 @@ class Replicas:
         """Tell whether what ``node`` has of ``key`` is all that there is."""
         if not node.trusted or node.marker is None:
             return False
-        ring = self.old_rings.get(node.marker.ring, self.ring)
+        ring = self.other_rings.get(node.marker.ring, self.ring)
         return node.name in ring.owners(key.hashed)
 
     # Reading.
@@ -75,12 +87,15 @@ class Replicas:
         """
         if self._is_calm_here() and (quick := await self._read_calmly(key, verb, *args)):
             return quick
-        deadline = asyncio.get_running_loop().time() + PATIENCE
-        await self.upkeep().known()
+        now = asyncio.get_running_loop().time
+        deadline = now() + PATIENCE
         while True:
+            known_until = await self.upkeep().known()
             owners = list(self.owners(key).values())
             present = [node for node in owners if node and not node.away and not node.foreign]
             answers = await answers_of(present, lambda node: node.command(verb, str(key), *args))
+            if now() >= known_until:
+                continue
             if any(self.vouches(node, key) for node in answers) or (
                 len(answers) == len(owners) and all(node.complete for node in answers)
             ):
@@ -106,7 +121,7 @@ class Replicas:
             if isinstance(failure := node.failure(exc), SessionCorrupt):
                 raise failure from exc
             return None
-        return answers if self.calm else None
+        return answers if self._is_calm_here() else None
 
     async def progress(self, deadline: float) -> None:
         """Wait until the nodes were looked at once more; StoreUnavailable after ``deadline``."""
@@ -139,8 +154,8 @@ class Replicas:
         deadline = asyncio.get_running_loop().time() + PATIENCE
         refused: dict[str, NodeFailed] = {}
         doubts: dict[str, Decision] = {}
-        await self.upkeep().known()
         while True:
+            known_until = await self.upkeep().known()
             owners = self.owners(key)
             present = [
                 node
@@ -162,12 +177,13 @@ class Replicas:
             others = [other for other in present if other is not node]
             absent = [name for name in owners if self.nodes.get(name) not in present]
             try:
-                decision = Decision(node, await decided(node, ask(node, absent)), others)
+                verdict = await decided(node, ask(node, absent))
             except NodeFailed as exc:
                 refused[node.name] = exc
                 continue
-            if not doubtful(decision.verdict):
-                self._missed([self.nodes[name] for name in refused])
+            decision = Decision(node, verdict, others, owners.keys(), node.run_id, known_until)
+            if not doubtful(verdict):
+                self._missed(node, [self.nodes[name] for name in refused])
                 return decision
             doubts[node.name] = decision
 
@@ -180,9 +196,22 @@ class Replicas:
         """
         answers = await answers_of(decision.others, ask)
         if failed := [node for node in decision.others if node not in answers]:
-            self._missed(failed)
-            await decision.node.mark(write, [node.name for node in failed])
+            await self.mark(decision.node, write, failed)
+        if asyncio.get_running_loop().time() >= decision.known_until:
+            await self._check(decision, write.key)
         return list(answers.values())
+
+    async def _check(self, decision: Decision, key: Key) -> None:
+        """Raise StoreUnavailable if others have gone on while this process stood still."""
+        await self.upkeep().known()
+        node = decision.node
+        if self.owners(key).keys() != decision.owners or node.run_id != decision.run_id:
+            raise StoreUnavailable("the nodes have changed while this process stood still")
+
+    async def mark(self, node: Node, write: Write, failed: Sequence[Node]) -> None:
+        """Have ``node`` remember that others did not take a write that it took."""
+        self._missed(node, failed)
+        await node.mark(write, [other.name for other in failed])
 
     async def tell(self, key: Key, ask: Callable[[Node], Awaitable[Any]]) -> None:
         """Have those owners do something that answer; StoreUnavailable if none does."""
@@ -246,11 +275,12 @@ class Replicas:
             self._upkeep.begin()
         return self._upkeep
 
-    def _missed(self, nodes: Sequence[Node]) -> None:
-        """Know at once that there are marks against these; a look tells how many."""
-        for node in nodes:
-            node.marks += 1
-        if nodes:
+    def _missed(self, node: Node, failed: Sequence[Node]) -> None:
+        """Know at once that ``node`` has marks against these; a look tells how many."""
+        for other in failed:
+            node.against[other.name] = node.against.get(other.name, 0) + 1
+            other.marks += 1
+        if failed:
             self._changed()
 
     def _changed(self) -> None:

@@ -35,19 +35,22 @@ CREATE = (
     + """
 if redis.call('EXISTS', KEYS[1]) == 1 then
   if redis.call('HEXISTS', KEYS[1], 'gone') == 1 then return -1 end
-  return redis.call('HGET', KEYS[1], 'born') == ARGV[3] and 1 or 0
+  if redis.call('HGET', KEYS[1], 'born') ~= ARGV[3] then return 0 end
+else
+  redis.call('HSET', KEYS[1], 'born', ARGV[3])
+  for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
 end
-redis.call('HSET', KEYS[1], 'born', ARGV[3])
-for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
 mark(2)
 return 1
 """
 )
 
-# ARGV: when seen, fence or '', limits of bytes and of keys or 0, the stamp before which deletions
-# need not be listed, then field, text, ...; an empty text deletes. Returns the fields that it has
-# deleted. Of those that are there, only those change whose stamp is lower.
+# ARGV: when seen, fence or '', limits of bytes and of keys or 0, for how long deletions are listed
+# or '', then field, text, ...; an empty text deletes. Returns the fields that it has deleted. Of
+# those that are there, only those change whose stamp is lower; with limits, it changes nothing but
+# returns the highest stamp if there is one that is higher. The expiry never comes closer: the copy
+# that a tombstone takes the place of is to be the one with the longest life.
 SAVE = (
     _HEAD
     + _NOW
@@ -58,11 +61,13 @@ if held[3] then return -1 end
 if not held[1] then return 0 end
 if ARGV[5] ~= '' and (held[6] ~= ARGV[5] or tonumber(held[7]) <= now) then return -3 end
 local size, keys, purged = tonumber(held[1]), tonumber(held[2]), held[4] or ''
-local stamp, values, deleted, sets = ARGV[3], {}, {}, false
+local stamp, values, deleted, sets, highest = ARGV[3], {}, {}, false, ''
 for i = 9, #ARGV, 2 do
   local name, text = ARGV[i], ARGV[i + 1]
   local old = redis.call('HGET', KEYS[1], name)
-  if (old and old:sub(1, #stamp) or purged) < stamp then
+  local last = old and old:sub(1, #stamp) or purged
+  if last > highest then highest = last end
+  if last < stamp then
     if old and #old > #stamp then
       size, keys = size - #name + 1 - #old + #stamp, keys - 1
       if text == '' then deleted[#deleted + 1] = name end
@@ -73,16 +78,17 @@ for i = 9, #ARGV, 2 do
   end
 end
 local most = tonumber(ARGV[6])
+if most > 0 and highest > stamp then return highest end
 if sets and most > 0 and (size > most or keys > tonumber(ARGV[7])) then return -2 end
 if tonumber(ARGV[4]) > tonumber(held[5]) then held[5] = ARGV[4] end
 redis.call('HSET', KEYS[1], 'seen', held[5], 'size', size, 'keys', keys)
 for i = 1, #values, 2 do redis.call('HSET', KEYS[1], values[i], values[i + 1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 mark(2)
-if redis.call('HLEN', KEYS[1]) - keys - 9 > LISTED then
-  local all = redis.call('HGETALL', KEYS[1])
+if ARGV[8] ~= '' and redis.call('HLEN', KEYS[1]) - keys - 9 > LISTED then
+  local all, old = redis.call('HGETALL', KEYS[1]), string.format('%014x', (now - ARGV[8]) * 1000)
   for i = 1, #all, 2 do
-    if all[i]:sub(1, 1) == ':' and #all[i + 1] == #stamp and all[i + 1] < ARGV[8] then
+    if all[i]:sub(1, 1) == ':' and #all[i + 1] == #stamp and all[i + 1] < old then
       redis.call('HDEL', KEYS[1], all[i])
       if all[i + 1] > purged then purged = all[i + 1] end
     end
@@ -106,7 +112,7 @@ if kind == 'hash' or (kind ~= 'none' and ARGV[5] == 'live') then
   gone = redis.call('HGET', KEYS[1], 'gone')
 end
 if ARGV[5] == 'missing' and kind ~= 'none' then return {-1, held} end
-if ARGV[5] == 'live' and (gone or #held == 0) then return {gone and -1 or 0, held} end
+if ARGV[5] == 'live' and #held == 0 then return {0, held} end
 local ended, left = gone and -1 or (#held > 0 and 1 or 0), tonumber(ARGV[1])
 if not gone then
   left = math.max(left, redis.call('PTTL', KEYS[1]))
@@ -261,13 +267,25 @@ return done
 LOOK = (
     _NOW
     + """
-if ARGV[1] ~= '' then redis.call('ZADD', KEYS[2], now, ARGV[1]) end
+if ARGV[1] ~= '' then
+  local told = redis.pcall('ZADD', KEYS[2], now, ARGV[1])
+  if type(told) == 'table' and told.err and not told.err:find('used memory') then return told end
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2])
 local marks = {}
 for i = 3, #KEYS do marks[#marks + 1] = redis.call('HLEN', KEYS[i]) end
 return {redis.call('HGETALL', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1), marks}
 """
 )
+
+# KEYS: the marker, and how far a node was filled. ARGV: the plan of that, field, value, ... of the
+# marker. Returns whether it was set: not if the node has lost what it was filled with.
+VOUCH = """
+if redis.call('HGET', KEYS[2], 'plan') ~= ARGV[1] then return 0 end
+for i = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('DEL', KEYS[2])
+return 1
+"""
 
 # KEYS: a lock. ARGV: who wants it, for how long. Returns whether it is his.
 CLAIM = """

@@ -75,9 +75,11 @@ class Transfer:
             await self._fill_from(node, other, cursors.get(other.name, "0"))
         if plan != " ".join([self._ring, *(each.run_id for each in self._nodes)]):
             return False
-        await node.vouch(ring_id or await self._new_ring_id(), self._ring, self._epoch())
-        for key in ("filling", *map(mark_key, self._strangers())):
-            await node.command("DEL", key)
+        ring_id = ring_id or await self._new_ring_id()
+        if not await node.vouch(plan, ring_id, self._ring, self._epoch()):
+            return False  # it was emptied meanwhile
+        for stranger in self._strangers():
+            await node.command("DEL", mark_key(stranger))
         return True
 
     async def _fill_from(self, node: Node, other: Node, cursor: str) -> None:
@@ -134,8 +136,10 @@ class Transfer:
             cursor, pairs = marks
             stamps = dict(zip(pairs[::2], pairs[1::2], strict=True))
             await self.copy([Key.parsed(name) for name in stamps], other, [node])
-            for name, stamp in stamps.items():
-                await other.run(scripts.UNMARK, [mark_key(node.name)], name, stamp)
+            key = mark_key(node.name)
+            await asyncio.gather(
+                *(other.run(scripts.UNMARK, [key], *mark) for mark in stamps.items())
+            )
 
     async def _new_ring_id(self) -> str:
         """Return the id of a ring that is new: the first node keeps it."""
@@ -151,5 +155,5 @@ class Transfer:
 
     def _strangers(self) -> set[str]:
         """Return the names that other rings have and this one has not."""
-        names = {name for ring in self._replicas.old_rings.values() for name in ring.weights}
+        names = {name for ring in self._replicas.other_rings.values() for name in ring.weights}
         return names.difference(self._replicas.nodes)

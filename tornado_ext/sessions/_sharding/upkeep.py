@@ -1,8 +1,8 @@
 """What each process does for the nodes: look at them, and bring up to date those that need it."""
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from tornado_ext.sessions._sharding.node import (
     MOVING,
     NO_MARKER,
     OK,
-    Marker,
     Node,
     NodeFailed,
 )
@@ -31,6 +30,7 @@ SHORT_INTERVAL = 0.25  # seconds, while they are not
 LONGEST_PAUSE = 0.02  # seconds between two copies of some hundred keys
 HASTE = 0.02  # seconds until the next look when something has happened
 HEARD_FOR = 4.0  # seconds for which a ring is in force after a process told that it has it
+NEEDY = MARKED, CATCHING_UP, MOVING  # who is brought up to date, in this order
 
 
 class Upkeep:
@@ -58,6 +58,7 @@ class Upkeep:
         self._looked: asyncio.Future[None] = loop.create_future()
         self._hurried = False
         self._told: dict[str, str] = {}  # states that were logged
+        self.known_until = -math.inf  # loop time; a ring may change once it is not heard of
 
     def begin(self) -> None:
         """Look at the nodes, now."""
@@ -74,10 +75,11 @@ class Upkeep:
             self._timer.cancel()
             self._timer = self.loop.call_later(HASTE, self.begin)
 
-    async def known(self) -> None:
-        """Wait until the nodes were looked at for the first time."""
-        if not self._told:
+    async def known(self) -> float:
+        """Wait until the nodes were looked at; return until when this holds, in loop time."""
+        while self.loop.time() >= self.known_until:
             await self.looked()
+        return self.known_until
 
     async def looked(self) -> None:
         """Wait until the nodes were looked at once more."""
@@ -108,14 +110,15 @@ class Upkeep:
         self._judge()
 
     async def _look_at_all(self) -> None:
-        self._hurried = False
+        self._hurried, began = False, self.loop.time()
         try:
             await self.look()
         except Exception:  # whatever it is, the nodes are looked at again
             app_log.exception("the nodes of the sessions can't be judged")
+        self.known_until = began + HEARD_FOR
         self._looked.set_result(None)
         self._looked = self.loop.create_future()
-        needy = [n for n in self._nodes if n.state(self._ring) in (MARKED, CATCHING_UP, MOVING)]
+        needy = [n for state in NEEDY for n in self._nodes if n.state(self._ring) == state]
         if needy and (self._work is None or self._work.done()):
             self._work = self.loop.create_task(self._bring_up_to_date(needy))
         calm = self._replicas.calm and not self._hurried
@@ -126,12 +129,16 @@ class Upkeep:
         """Learn what a node says; tell whether it answers."""
         others = [other.name for other in self._nodes if other is not node]
         try:
-            await node.look(self._says, others, HEARD_FOR)
+            against = await node.look("" if node.foreign else self._says, others, HEARD_FOR)
         except NodeFailed as exc:
             node.away = node.away or str(exc)
             return False
         except SessionCorrupt:  # it answers, with what is no marker
             node.marker = NO_MARKER
+            return True
+        if self._hurried:  # some may have been set after this was said
+            against = {name: max(against[name], node.against.get(name, 0)) for name in others}
+        node.against = against
         return True
 
     def _judge(self) -> None:
@@ -139,11 +146,9 @@ class Upkeep:
         markers = {node: node.marker for node in self._nodes if node.marker and not node.away}
         ids = Counter(marker.ring_id for marker in markers.values())
         self._ring_id = max(ids, key=lambda each: (ids[each], each), default=self._ring_id)
-        rings = self._rings_of(markers)
+        rings = self._described()
         for node in self._nodes:
-            marks = sum(other.against.get(node.name, 0) for other in self._nodes)
-            # Some may have been set after this was said.
-            node.marks = max(marks, node.marks) if self._hurried else marks
+            node.marks = sum(other.against.get(node.name, 0) for other in self._nodes)
             node.foreign = ""
             if (marker := markers.get(node)) is not None:
                 if marker.ring not in rings:
@@ -157,16 +162,19 @@ class Upkeep:
         for node, marker in own.items():
             node.outdated = marker.ring == self._ring and marker.epoch < epoch
         replicas = self._replicas
-        described = {marker.ring for marker in own.values()} - {self._ring}
-        replicas.old_rings = {text: rings[text] for text in described}
+        in_force = {text for node in self._nodes if not node.foreign for text in said_by(node)}
+        replicas.other_rings = {
+            text: rings[text] for text in in_force & rings.keys() - {self._ring}
+        }
         states = {node.name: node.state(self._ring) for node in self._nodes}
-        replicas.calm = all(state == OK for state in states.values())
+        replicas.calm = not replicas.other_rings and set(states.values()) == {OK}
         self._log(states)
 
-    def _rings_of(self, markers: Mapping[Node, Marker]) -> dict[str, Ring]:
-        known = {self._ring: self._replicas.ring} | self._replicas.old_rings
+    def _described(self) -> dict[str, Ring]:
+        """Return the rings that nodes and processes have."""
+        known = {self._ring: self._replicas.ring} | self._replicas.other_rings
         rings = {}
-        for text in {marker.ring for marker in markers.values()}:
+        for text in {text for node in self._nodes for text in said_by(node)}:
             with suppress(ValueError, ConfigurationError):
                 rings[text] = known.get(text) or Ring.described(text)
         return rings
@@ -192,3 +200,10 @@ class Upkeep:
     async def _half_of_the_time(self, _keys: int, since: float) -> None:
         """Leave as much time for requests; where others have the CPU, waiting leaves them none."""
         await asyncio.sleep(min(self.loop.time() - since, LONGEST_PAUSE))
+
+
+def said_by(node: Node) -> set[str]:
+    """Return the rings that a node that answers has, and has heard of."""
+    if node.away:
+        return set()
+    return {*node.rings, node.marker.ring} if node.marker else {*node.rings}

@@ -1,0 +1,291 @@
+"""Sequences of events that a ring of Redis servers has to get through, within its guarantee."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from tests.redis_data import keep, put_back
+from tests.sessions.test_sharded import (
+    KEYS,
+    RECORD,
+    Shards,
+    change,
+    holders,
+    on,
+    owned_by,
+    settle,
+    store_on,
+)
+from tornado_ext.sessions import StoreUnavailable
+from tornado_ext.sessions import sharded as module
+from tornado_ext.sessions._sharding import upkeep
+from tornado_ext.sessions._sharding.node import Node
+from tornado_ext.sessions._sharding.transfer import Transfer
+from tornado_ext.sessions.sharded import ShardedRedisStore
+from tornado_ext.testing import RedisServer
+from tornado_ext.testing.store_suite import TTL
+
+HOUR = 3600.0  # seconds
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes look more often."""
+    for name, seconds in {"INTERVAL": 0.05, "SHORT_INTERVAL": 0.02, "HEARD_FOR": 0.6}.items():
+        monkeypatch.setattr(upkeep, name, seconds)
+
+
+@pytest.fixture
+def four(redis_servers: Callable[[int], list[RedisServer]]) -> Shards:
+    return dict(zip("abcd", redis_servers(4), strict=True))
+
+
+@pytest.fixture
+def shards(four: Shards) -> Shards:
+    return {name: four[name] for name in "abc"}
+
+
+@pytest.fixture
+def store(io_loop: IOLoop, shards: Shards) -> Iterator[ShardedRedisStore]:
+    store = store_on(shards)
+    io_loop.run_sync(lambda: settle(store))
+    yield store
+    io_loop.run_sync(store.close)
+
+
+@pytest.fixture
+def unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes stay marked."""
+    monkeypatch.setattr(Transfer, "_settle_marks", lambda *_: asyncio.sleep(0))
+
+
+async def becomes(store: ShardedRedisStore, name: str, state: str) -> None:
+    async with asyncio.timeout(10):
+        while (await store.health())[name].state != state:
+            await asyncio.sleep(0.01)
+
+
+async def stand_still(store: ShardedRedisStore) -> None:
+    """Have a process look at nothing until it is asked for something."""
+    upkeep = store._replicas.upkeep()
+    async with asyncio.timeout(10):
+        while upkeep._timer is None:
+            await asyncio.sleep(0.001)
+    upkeep._timer.cancel()
+
+
+def moved_to_d(before: ShardedRedisStore, after: ShardedRedisStore) -> tuple[str, str]:
+    """Return a key that d takes over from one of its owners, and who keeps it."""
+    keys = map(str, range(10_000))
+    return next((key, before.owners(key)[0]) for key in keys if "d" in after.owners(key))
+
+
+# Clocks.
+
+
+@pytest.mark.parametrize("ahead", ["the other", "this one"])
+@pytest.mark.gen_test
+async def test_last_write_wins_though_a_clock_is_an_hour_ahead(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch, ahead: str
+) -> None:
+    other = store_on(shards)
+    await settle(other)
+    await store.create("key", RECORD, TTL)
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + int(HOUR * 1e9))
+    await (other if ahead == "the other" else store).save("key", change("a", b="2"))
+    monkeypatch.undo()
+    last = store if ahead == "the other" else other
+    assert await last.save("key", change("b", a="3")) == ["b"]
+    for each in (store, other):
+        assert (await each.load("key") or RECORD).fields == {"a": "3"}
+    await other.close()
+
+
+# A node that is marked.
+
+
+@pytest.fixture
+def marked(io_loop: IOLoop, shards: Shards, store: ShardedRedisStore, unsettled: None) -> str:
+    """The key of a session, of which the first owner, a, has missed a write; b has it."""
+    key = owned_by(store, "a", "b")
+
+    async def miss() -> None:
+        await store.create(key, RECORD, TTL)
+        on(shards["a"], "CONFIG", "SET", "maxmemory", "1")
+        await store.save(key, change(y="2"))
+        on(shards["a"], "CONFIG", "SET", "maxmemory", "0")
+        await becomes(store, "a", "marked")
+
+    io_loop.run_sync(miss)
+    return key
+
+
+@pytest.mark.gen_test
+async def test_marked_node_alone_is_not_believed(
+    shards: Shards, store: ShardedRedisStore, marked: str
+) -> None:
+    shards["b"].kill()
+    for verb in (store.load(marked), store.save(marked, change(x="1")), store.delete(marked)):
+        with pytest.raises(StoreUnavailable, match="'a' is marked, 'b' is away"):
+            await verb
+
+
+@pytest.mark.gen_test
+async def test_deletions_on_a_marked_node_do_not_undo_what_it_missed(
+    shards: Shards, store: ShardedRedisStore, marked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LISTED_FOR", 0.0)
+    names = [f"name{number}" for number in range(40)]
+    await store.save(marked, change(*names))
+    await asyncio.sleep(0.01)
+    await store.save(marked, change("another"))
+    monkeypatch.undo()
+    await settle(store)
+    shards["b"].kill()
+    assert (await store.load(marked) or RECORD).fields == {"a": "1", "y": "2"}
+
+
+# A node that comes back.
+
+
+@pytest.mark.gen_test
+async def test_node_that_is_emptied_while_it_is_filled_is_filled_again(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in KEYS:
+        await store.create(key, RECORD, TTL)
+    fill_from = Transfer._fill_from
+    emptied: list[object] = []
+
+    async def fill_and_empty(self: Transfer, node: Node, other: Node, cursor: str) -> None:
+        await fill_from(self, node, other, cursor)
+        if other.name == "b" and not emptied:
+            emptied.append(on(shards["a"], "FLUSHALL"))
+
+    monkeypatch.setattr(Transfer, "_fill_from", fill_and_empty)
+    shards["a"].restart(empty=True)
+    await becomes(store, "a", "catching up")
+    await settle(store)
+    assert emptied
+    assert all(holders(shards, key) == set(store.owners(key)) for key in KEYS)
+
+
+@pytest.mark.gen_test
+async def test_marks_that_old_data_brings_along_do_not_keep_sessions_away(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    shards["b"].kill()
+    await store.save(key, change(a="2"))
+    kept = keep(shards["a"])
+    shards["b"].restart()
+    await settle(store)
+    await store.save(key, change(a="3"))
+    fill, served = Transfer._fill, asyncio.Event()
+
+    async def fill_later(self: Transfer, node: Node, ring_id: str) -> bool:
+        await served.wait()  # as if it took long
+        return await fill(self, node, ring_id)
+
+    monkeypatch.setattr(Transfer, "_fill", fill_later)
+    shards["a"].kill()
+    put_back(shards["a"], kept)
+    shards["a"].restart()
+    assert (await store.load(key) or RECORD).fields == {"a": "3"}
+    served.set()
+    await settle(store)
+
+
+@pytest.mark.gen_test
+async def test_full_node_is_marked_for_as_long_as_it_is_full(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    on(shards["a"], "CONFIG", "SET", "maxmemory", "1")
+    await store.save(key, change(a="2"))
+    for _ in range(5):
+        await store._replicas.upkeep().looked()
+        assert (await store.health())["a"].state == "marked"
+
+
+# Processes that stand still, or start late, while the ring changes.
+
+
+@pytest.mark.gen_test
+async def test_process_that_stood_still_while_the_ring_changed_looks_first(
+    shards: Shards, four: Shards, store: ShardedRedisStore
+) -> None:
+    after = store_on(four)
+    key, keeper = moved_to_d(store, after)
+    await store.create(key, RECORD, TTL)
+    await stand_still(store)
+    await settle(after)
+    assert await store.save(key, change(a="2")) == []
+    four[keeper].kill()
+    assert (await after.load(key) or RECORD).fields == {"a": "2"}
+    await after.close()
+
+
+@pytest.mark.gen_test
+async def test_read_of_a_process_that_stood_still_sees_what_was_written_since(
+    shards: Shards, four: Shards, store: ShardedRedisStore
+) -> None:
+    after = store_on(four)
+    key, keeper = moved_to_d(store, after)
+    await store.create(key, RECORD, TTL)
+    await stand_still(store)
+    await settle(after)
+    await after.save(key, change(a="2"))
+    four[keeper].kill()
+    with pytest.raises(StoreUnavailable):  # it has no address of d, and does not guess
+        await store.load(key)
+    await after.close()
+
+
+@pytest.mark.gen_test
+async def test_process_that_stood_still_in_the_middle_of_a_write_does_not_acknowledge_it(
+    shards: Shards, four: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after = store_on(four)
+    key, _ = moved_to_d(store, after)
+    await store.create(key, RECORD, TTL)
+    repeat = store._replicas.repeat
+
+    async def repeat_later(*args: object) -> object:
+        await stand_still(store)
+        await settle(after)
+        return await repeat(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store._replicas, "repeat", repeat_later)
+    with pytest.raises(StoreUnavailable, match="while this process stood still"):
+        await store.save(key, change(a="2"))
+    await after.close()
+
+
+@pytest.mark.gen_test
+async def test_write_of_a_process_that_starts_with_the_old_ring_is_not_lost(
+    shards: Shards, four: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after = store_on(four)
+    key, keeper = moved_to_d(store, after)
+    await store.create(key, RECORD, TTL)
+    await store.close()
+    vouch, late = Node.vouch, store_on(shards)
+
+    async def write_and_vouch(self: Node, *args: str) -> bool:
+        if self.name == "d":  # it has been filled
+            await late.save(key, change(a="2"))
+            await late.close()
+        return await vouch(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Node, "vouch", write_and_vouch)
+    await settle(after)
+    four[keeper].kill()
+    assert (await after.load(key) or RECORD).fields == {"a": "2"}
+    await after.close()

@@ -10,7 +10,7 @@ be on different nodes of a Cluster.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from tornado_ext.sessions.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
+from tornado_ext.sessions.indexed import REVOKED_FOR, SETTLED, batches, infos_of
 from tornado_ext.sessions.store import (
     MAX_BYTES,
     MAX_KEYS,
@@ -38,10 +39,6 @@ from tornado_ext.sessions.store import (
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis, RedisCluster
-
-REVOKED_FOR = 86400  # seconds for which a login that a revoke overtook may still be under way
-SETTLED = 60  # seconds after which a session that entered its user's index is stored, or never is
-AT_ONCE = 50  # commands; each takes a connection of a caller's client, of its 100 in redis-py 8.1
 
 
 class RedisStore(SessionStore):
@@ -123,16 +120,8 @@ class RedisStore(SessionStore):
 
     async def sessions_of(self, user_id: str | int) -> list[SessionInfo]:
         """Load what the user's index names."""
-        infos = []
-        for keys in _batches(await self._command("ZRANGE", "user", key_of(str(user_id)), 0, -1)):
-            records = await asyncio.gather(*map(self.load, keys), return_exceptions=True)
-            for key, record in zip(keys, records, strict=True):
-                if isinstance(record, BaseException):
-                    if not isinstance(record, SessionCorrupt):
-                        raise record
-                elif record is not None and not record.replaced:
-                    infos.append(SessionInfo.of(key, record))
-        return sorted(infos, key=lambda info: info.seen_at, reverse=True)
+        keys = await self._command("ZRANGE", "user", key_of(str(user_id)), 0, -1)
+        return await infos_of(keys, self.load)
 
     async def revoke_user(self, user_id: str | int) -> int:
         """Bury what the user's index names, until it is empty.
@@ -161,7 +150,7 @@ class RedisStore(SessionStore):
         """Leave tombstones, and take them out of the index; return how many records ended."""
         ended = 0
         failure: BaseException | None = None
-        for batch in _batches(keys):
+        for batch in batches(keys):
             args = _milliseconds(REVOKED_FOR), which
             burying = (self._script(scripts.BURY, "session", key, *args) for key in batch)
             replies = await asyncio.gather(*burying, return_exceptions=True)
@@ -204,10 +193,6 @@ def _milliseconds(seconds: float) -> int:
 
 def _pairs(fields: Mapping[str, str]) -> list[str]:
     return [part for name, text in fields.items() for part in (f":{name}", text)]
-
-
-def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (keys[first : first + AT_ONCE] for first in range(0, len(keys), AT_ONCE))
 
 
 def _record(held: Sequence[str]) -> Record | None:

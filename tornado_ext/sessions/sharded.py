@@ -12,12 +12,8 @@ from tornado_ext.sessions._sharding.copies import REPLACED, Copy, copy_of, merge
 from tornado_ext.sessions._sharding.node import Key, Node, NodeHealth, Write
 from tornado_ext.sessions._sharding.replicas import Replicas
 from tornado_ext.sessions.codec import key_of
-from tornado_ext.sessions.errors import (
-    LeaseLost,
-    SessionCorrupt,
-    SessionGone,
-    StoreUnavailable,
-)
+from tornado_ext.sessions.errors import LeaseLost, SessionGone, StoreUnavailable
+from tornado_ext.sessions.indexed import REVOKED_FOR, SETTLED, batches, infos_of
 from tornado_ext.sessions.ring import Ring
 from tornado_ext.sessions.saving import is_live
 from tornado_ext.sessions.store import (
@@ -30,11 +26,8 @@ from tornado_ext.sessions.store import (
     SessionStore,
 )
 
-REVOKED_FOR = 86400  # seconds for which a login that a revoke overtook may still be under way
 ENDED_FOR = 86400  # seconds that a tombstone stays, at least
-SETTLED = 60  # seconds after which a session that entered its user's index is stored, or never is
 LISTED_FOR = 60  # seconds for which a deletion is listed
-AT_ONCE = 50  # sessions of a user
 
 ENDED, REVOKED = "ended", "revoked"
 MAY_HAVE_MISSED = scripts.MISSING, scripts.TOO_LARGE, scripts.LEASE_LOST  # as a save may say
@@ -213,18 +206,7 @@ class ShardedRedisStore(SessionStore):
 
     async def sessions_of(self, user_id: str | int) -> list[SessionInfo]:
         """Load what the user's index names."""
-        keys = await self._indexed(key_of(str(user_id)))
-        infos = []
-        for first in range(0, len(keys), AT_ONCE):
-            batch = keys[first : first + AT_ONCE]
-            records = await asyncio.gather(*map(self.load, batch), return_exceptions=True)
-            for key, record in zip(batch, records, strict=True):
-                if isinstance(record, BaseException):
-                    if not isinstance(record, SessionCorrupt):
-                        raise record
-                elif record is not None and not record.replaced:
-                    infos.append(SessionInfo.of(key, record))
-        return sorted(infos, key=lambda info: info.seen_at, reverse=True)
+        return await infos_of(await self._indexed(key_of(str(user_id))), self.load)
 
     async def revoke_user(self, user_id: str | int) -> int:
         """Bury what the user's index names, until it is empty.
@@ -234,8 +216,8 @@ class ShardedRedisStore(SessionStore):
         """
         ended, user = 0, key_of(str(user_id))
         while keys := await self._indexed(user):
-            for first in range(0, len(keys), AT_ONCE):
-                ended += await self._revoke(user, keys[first : first + AT_ONCE])
+            for batch in batches(keys):
+                ended += await self._revoke(user, batch)
         return ended
 
     async def _revoke(self, user: str, keys: Sequence[str]) -> int:

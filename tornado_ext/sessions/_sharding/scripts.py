@@ -5,6 +5,8 @@ that are away; ARGV[1] is a ttl in milliseconds, ARGV[2] the key as marks name i
 stamp of the write. Their own arguments follow.
 """
 
+from tornado_ext.sessions.scripts import NOW
+
 BUSY, FULL, LEASE_LOST, TOO_LARGE, GONE, MISSING, DONE = range(-5, 2)  # what they return
 
 LISTED = 32  # deletions that a copy lists at least; older ones become its `purged`
@@ -14,10 +16,6 @@ local function mark(first)
     redis.call('HSET', KEYS[i], ARGV[2], ARGV[3])
   end
 end
-"""
-_NOW = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
 # KEYS: marks alone.
@@ -53,7 +51,7 @@ return 1
 # that a tombstone takes the place of is to be the one with the longest life.
 SAVE = (
     _HEAD
-    + _NOW
+    + NOW
     + """
 local held = redis.call(
   'HMGET', KEYS[1], 'size', 'keys', 'gone', 'purged', 'seen', 'fence', 'until')
@@ -135,7 +133,7 @@ return {ended, held}
 # it was lent for is of a clock that was put back.
 LEASE = (
     _HEAD
-    + _NOW
+    + NOW
     + """
 local held = redis.call('HMGET', KEYS[1], 'size', 'gone', 'fence', 'until', 'lent')
 if held[2] then return -1 end
@@ -163,7 +161,7 @@ if redis.call('HGET', KEYS[1], 'fence') == ARGV[1] then redis.call('HSET', KEYS[
 # KEYS: a user's index. ARGV: the session. Returns some that are in it, with when they entered.
 ENTER = (
     _HEAD
-    + _NOW
+    + NOW
     + """
 redis.call('ZADD', KEYS[1], now, ARGV[4])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
@@ -265,7 +263,7 @@ return done
 # ring of this process, '' if it is not to be heard of; for how long others are remembered. Returns
 # the marker, the rings, and how many marks there are against each.
 LOOK = (
-    _NOW
+    NOW
     + """
 if ARGV[1] ~= '' then
   local told = redis.pcall('ZADD', KEYS[2], now, ARGV[1])

@@ -17,11 +17,11 @@ from tornado_ext.sessions._sharding.node import (
     mark_key,
 )
 from tornado_ext.sessions._sharding.replicas import Replicas
-from tornado_ext.sessions._sharding.scripts import _NOW as NOW
 from tornado_ext.sessions._sharding.transfer import KINDS, SCANNED, Transfer
 from tornado_ext.sessions._sharding.upkeep import Upkeep
 from tornado_ext.sessions.ring._progress import Progress
 from tornado_ext.sessions.ring._status import other_rings, states_of, words
+from tornado_ext.sessions.scripts import NOW
 
 ATTEMPTS = 3  # to remove copies
 LOOKED = 0.1  # seconds between two looks at how far other processes are

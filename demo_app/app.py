@@ -13,7 +13,7 @@ from demo_app.handlers.door import LoginHandler, RegisterHandler
 from demo_app.handlers.internals import InternalsHandler
 from demo_app.handlers.rooms import MembershipHandler, RoomHandler, RoomsHandler
 from demo_app.passwords import Passwords
-from demo_app.text import linked
+from demo_app.text import browser_name, linked
 from tornado_ext.forms import ui
 from tornado_ext.middleware import RequestId, SecurityHeaders, StaticHandler, csp_nonce
 from tornado_ext.serving import HealthHandler, ReadyHandler
@@ -33,7 +33,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
     ]
 )
-UI_METHODS = {"hue": hue, "csp_nonce": csp_nonce, "linked": lambda _, text: linked(text)}
+UI_METHODS = {
+    "hue": hue,
+    "csp_nonce": csp_nonce,
+    "linked": lambda _, text: linked(text),
+    "browser_name": lambda _, agent: browser_name(agent),
+}
 MESSAGES_PER_SECOND, MESSAGE_BURST = 10, 100  # frames of a browser
 
 

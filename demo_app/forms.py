@@ -80,7 +80,7 @@ class PasswordForm(Form):
 
     old = PasswordField(
         max_length=128,
-        label="Password now",
+        label="Current password",
         attrs={"autocomplete": "current-password"},
     )
     password = PasswordField(

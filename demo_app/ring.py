@@ -1,46 +1,54 @@
 """The ring of session shards as a drawing."""
 
-from collections.abc import Iterable, Sequence
-from hashlib import md5
+from collections.abc import Mapping
 from math import cos, pi, sin
+
+from uhashring import HashRing
 
 from tornado_ext.sessions.sharded import ShardedRedisStore
 
-SAMPLES = 360  # keys, of which each is drawn where it falls
-HASHES = 2**128
+PLACES = 120  # that are drawn of the ring, each with the shards of one key that falls there
+POSITIONS = 2**128  # on the ring, as MD5 has them
 CENTRE = 120.0  # of a square of twice the size
-OUTER, INNER = (92, 112), (68, 88)  # radii: of owners, and of replicas
+RADII = (102, 76)  # of the owners' ring, and of the replicas' inside it
+COLOURS = 6
 
 
-def drawing(store: ShardedRedisStore, names: Sequence[str], key: str) -> str:
-    """Return an SVG element: outside who owns a key, inside who has its replica.
+def place_of(key: str) -> int:
+    """Return where a key falls, 0 to `PLACES`."""
+    place: int = HashRing().hashi(key) * PLACES // POSITIONS
+    return place
 
-    The colours are classes, ``node-0`` for the first of ``names``. The session of ``key`` is
-    marked where it falls.
+
+KEYS = {place_of(key): key for key in map(str, range(2000))}  # one for each place
+
+
+def drawing(store: ShardedRedisStore, states: Mapping[str, str], key: str) -> str:
+    """Return an SVG element: outside who owns what falls there, inside who has the replica.
+
+    ``states`` are those of the shards by name. The colours are classes, ``node-0`` for the first;
+    a shard's state is a class too. The session of ``key`` is pointed at.
     """
-    samples = [str(number) for number in range(SAMPLES)]
-    owners = {sample: store.owners(sample) for sample in samples}
-    paths = []
-    for number, name in enumerate(names):
-        for place, radii in enumerate((OUTER, INNER)):
-            kept = [s for s in samples if owners[s][place : place + 1] == (name,)]
-            ticks = path((position(sample) for sample in kept), *radii)
-            paths.append(f'<path class="node-{number}" d="{ticks}"/>')
-    paths.append(f'<path class="own" d="{path([position(key)], 56, 119)}"/>')
+    arcs = dict.fromkeys(states, "")
+    own = place_of(key)
+    for place, sample in (KEYS | {own: key}).items():
+        for name, radius in zip(store.owners(sample), RADII, strict=False):
+            arcs[name] += arc(place, radius)
+    paths = [
+        f'<path class="node-{number % COLOURS} {state}" d="{arcs[name]}"/>'
+        for number, (name, state) in enumerate(states.items())
+    ]
+    paths.append(f'<path class="own" d="M{point(own + 0.45, 56)}L{point(own + 0.45, 119)}"/>')
     size = 2 * CENTRE
     return f'<svg viewBox="0 0 {size:g} {size:g}" aria-hidden="true">{"".join(paths)}</svg>'
 
 
-def position(key: str) -> float:
-    """Return where on the ring the store looks for ``key``, in turns."""
-    return int.from_bytes(md5(key.encode(), usedforsecurity=False).digest(), "big") / HASHES
+def arc(place: int, radius: float) -> str:
+    """Return the part of a path that fills a place, but for a gap to the next one."""
+    return f"M{point(place, radius)}A{radius:g} {radius:g} 0 0 1 {point(place + 0.9, radius)}"
 
 
-def path(turns: Iterable[float], inner: float, outer: float) -> str:
-    """Return a line for each of ``turns``, 0 to 1, clockwise from the top."""
-    lines = []
-    for turn in turns:
-        x, y = sin(2 * pi * turn), -cos(2 * pi * turn)
-        ends = (CENTRE + x * inner, CENTRE + y * inner, CENTRE + x * outer, CENTRE + y * outer)
-        lines.append("M{:.1f} {:.1f}L{:.1f} {:.1f}".format(*ends))
-    return "".join(lines)
+def point(place: float, radius: float) -> str:
+    """Return the coordinates of a place, which are counted clockwise from the top."""
+    angle = 2 * pi * place / PLACES
+    return f"{CENTRE + radius * sin(angle):.1f} {CENTRE - radius * cos(angle):.1f}"

@@ -10,6 +10,13 @@ LINK = re.compile(r"""(https?://[!#-&*-;=?-Z_a-z~]+)""")
 PUNCTUATION = ".,;:!?*"  # at its end, it belongs to the sentence
 LINK_ATTRIBUTES = 'target="_blank" rel="noopener noreferrer nofollow ugc"'
 
+# Signs in a User-Agent, and what they stand for: the first that is there counts, because each
+# browser also says that it is those below.
+BROWSERS = {"Edg": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome"}
+BROWSERS |= {"CriOS/": "Chrome", "FxiOS/": "Firefox", "Safari/": "Safari"}
+SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows"}
+SYSTEMS |= {"Mac OS X": "macOS", "Linux": "Linux"}
+
 # What Python calls printable and shows nothing: Unicode's Default_Ignorable_Code_Point, whose other
 # members are control and format characters, and the empty Braille pattern.
 UNSEEN = re.compile(
@@ -30,6 +37,15 @@ def _link(found: str) -> str:
     url = found.rstrip(PUNCTUATION)
     escaped = xhtml_escape(url)
     return f'<a href="{escaped}" {LINK_ATTRIBUTES}>{escaped}</a>{xhtml_escape(found[len(url) :])}'
+
+
+def browser_name(agent: str) -> str:
+    """Return what a person calls the browser with this User-Agent: ``Firefox · Linux``."""
+    names = [
+        next((name for sign, name in signs.items() if sign in agent), "")
+        for signs in (BROWSERS, SYSTEMS)
+    ]
+    return " · ".join(names) if all(names) else agent
 
 
 def can_be_seen(name: str) -> bool:

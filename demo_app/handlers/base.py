@@ -14,6 +14,7 @@ from demo_app.storage import Storage, User
 from tornado_ext.middleware import MiddlewareMixin, NotFoundHandler
 from tornado_ext.rooms import BusUnavailable, LocalBus
 from tornado_ext.sessions import SessionMixin, SessionStore
+from tornado_ext.sessions.sharded import ShardedRedisStore
 
 ADVICE = {
     403: ("This page is out of date", "Go back, load the page again and send the form once more."),
@@ -63,6 +64,11 @@ class BaseHandler(SessionMixin, MiddlewareMixin, ErrorPages):
         self.passwords: Passwords = self.settings["passwords"]
         self.session_store: SessionStore = self.settings["session_store"]
         self.bus: LocalBus = self.settings["room_bus"]
+
+    @property
+    def sharded(self) -> bool:
+        """Whether sessions are on shards, which can be killed."""
+        return isinstance(self.session_store, ShardedRedisStore)
 
     def set_default_headers(self) -> None:
         """Keep what a person sees out of caches, so that "back" shows nothing after a log-out."""

@@ -31,7 +31,7 @@ class InternalsHandler(BaseHandler):
         shards, ring = [], ""
         if isinstance(store, ShardedRedisStore):
             shards = await self.shards(store, key)
-            ring = drawing(store, [shard.name for shard in shards], key)
+            ring = drawing(store, {shard.name: shard.state for shard in shards}, key)
         self.render(
             "internals.html",
             key=key,

@@ -171,8 +171,10 @@ function add(html) {
 function dress(message) {
   const time = message.querySelector("time");
   const sent = new Date(time.dateTime);
-  time.textContent = sent.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  time.title = sent.toLocaleString();
+  const today = sent.toDateString() === new Date().toDateString();
+  const shown = { timeStyle: "short", dateStyle: today ? undefined : "medium" };
+  time.textContent = sent.toLocaleString(document.documentElement.lang, shown);
+  time.title = sent.toLocaleString(document.documentElement.lang);
   message.classList.toggle("mine", message.dataset.author === user);
   const above = message.previousElementSibling;
   const gap = above ? sent - new Date(above.querySelector("time").dateTime) : Infinity;

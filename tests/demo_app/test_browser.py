@@ -124,14 +124,14 @@ def test_people_chat_on_when_a_shard_is_killed_and_started_again_as_the_guide_sa
     cleo.hears("a shard is gone", "and nobody noticed")
 
     cleo.open("/internals")
-    cleo.wait_for(lambda: cleo.texts(f"[data-shard={victim}] .shard-state"), ["away"])
+    cleo.wait_for(lambda: cleo.texts(f"[data-shard={victim}] .status"), ["away"])
     assert cleo.texts(f"[data-shard={victim}] .part") == ["owner"]
     assert cleo.texts(f"[data-shard={replica}] .part") == ["replica"]
 
     start = full.prints(r"^ +redis-server .*$")[0][0].replace(named["port"], shards[victim]["port"])
     with subprocess.Popen(shlex.split(start), stdout=subprocess.DEVNULL) as shard:
         try:
-            cleo.wait_for(lambda: cleo.texts(".shard-state"), ["ok"] * 3)
+            cleo.wait_for(lambda: cleo.texts("[data-shard] .status"), ["ok"] * 3)
         finally:
             shard.terminate()
     for each in people:

@@ -160,13 +160,21 @@ async def test_room_is_joined_and_left(person: Visit) -> None:
     ann, ben = await person("ann"), await person("ben")
     await ann.post("/", {"room": "tea"})
     assert (await headings(ann)) == ["Yours", "Others", "Make a room"]
-    assert (await headings(ben)) == ["Others", "Make a room"]
+    assert (await headings(ben)) == ["Others", "Try this", "Make a room"]
     response = await ben.post("/rooms/tea/join", follow_redirects=False)
     assert response.headers["Location"] == "/rooms/tea"
     assert (await headings(ben)) == ["Yours", "Others", "Make a room"]
     await ben.post("/rooms/tea/leave")
-    assert (await headings(ben)) == ["Others", "Make a room"]
+    assert (await headings(ben)) == ["Others", "Try this", "Make a room"]
     assert (await ben.post("/rooms/never-made/join")).code == 404
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/", "/internals"])
+async def test_newcomer_is_told_what_to_try(person: Visit, path: str) -> None:
+    page = (await (await person("ann")).get(path)).body
+    assert b"Stop the app with Ctrl-C" in page
+    assert b"<code>make demo-full</code>" in page
 
 
 async def headings(client: Client) -> list[str | None]:

@@ -5,7 +5,7 @@ import time
 import pytest
 from html5lib import parseFragment
 
-from demo_app.text import can_be_seen, is_blank, linked
+from demo_app.text import browser_name, can_be_seen, is_blank, linked
 
 LINKS = [
     ("https://example.com", "https://example.com", ""),
@@ -45,6 +45,29 @@ def test_a_long_text_is_quick() -> None:
     for text in ("http://" * 150, "https://" + "a." * 500, "https://" + "!" * 1000):
         linked(text)
     assert time.process_time() - began < 1
+
+
+LINUX, IPHONE = (
+    "Mozilla/5.0 (X11; Linux x86_64)",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X)",
+)
+WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        (f"{LINUX} Gecko/20100101 Firefox/140.0", "Firefox · Linux"),
+        (f"{WINDOWS} Chrome/140.0.0.0 Safari/537.36", "Chrome · Windows"),
+        (f"{WINDOWS} Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0", "Edge · Windows"),
+        (f"{IPHONE} AppleWebKit/605.1.15 Version/18.5 Mobile Safari/604.1", "Safari · iPhone"),
+        (f"{IPHONE} AppleWebKit/605.1.15 CriOS/140.0 Mobile Safari/604.1", "Chrome · iPhone"),
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("", ""),
+    ],
+)
+def test_browser_has_the_name_that_people_know(agent: str, name: str) -> None:
+    assert browser_name(agent) == name
 
 
 @pytest.mark.parametrize("name", ["ann", "<b>", "茶", "🌪", "é", "e\u0301"])

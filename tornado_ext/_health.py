@@ -2,11 +2,13 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Mapping
 from secrets import token_hex
 from typing import Any
 
 from tornado.web import Application, RequestHandler
+
+from tornado_ext._within import within
 
 TIMEOUT = 1.0  # seconds for each setting; all are asked at once
 
@@ -41,30 +43,37 @@ class ReadyHandler(RequestHandler):
 
 async def _answers(application: Application) -> dict[str, str]:
     """Return ``ok`` or the name of what is wrong, for each setting that can tell."""
-    asked = {name: _question(setting) for name, setting in application.settings.items()}
-    waiting = {name: _answer(question) for name, question in asked.items() if question is not None}
-    return dict(zip(waiting, await asyncio.gather(*waiting.values()), strict=True))
+    asked = {name: each for name, each in application.settings.items() if _can_tell(each)}
+    return dict(zip(asked, await asyncio.gather(*map(_answer, asked.values())), strict=True))
 
 
-def _question(setting: object) -> Awaitable[Any] | None:
+def _can_tell(setting: object) -> bool:
     # Imported here, so that who serves without sessions or MySQL loads neither.
     from tornado_ext.mysql import Database
     from tornado_ext.sessions import SessionStore
 
-    if isinstance(setting, SessionStore):
-        return setting.load(token_hex(32))
-    if isinstance(setting, Database):
-        return setting.fetch_value("SELECT 1")
+    if isinstance(setting, (SessionStore, Database)):
+        return True
     health = getattr(setting, "health", None)
-    if inspect.iscoroutinefunction(health) and not isinstance(setting, type):
-        answer: Awaitable[Any] = health()
-        return answer
-    return None
+    return inspect.iscoroutinefunction(health) and not isinstance(setting, type)
 
 
-async def _answer(question: Awaitable[Any]) -> str:
+async def _answer(setting: Any) -> str:
     try:
-        answer = await asyncio.wait_for(question, TIMEOUT)
+        return "ok" if await within(TIMEOUT, _is_well(setting)) else "away"
     except Exception as exc:
         return type(exc).__name__
-    return "away" if isinstance(answer, dict) and not answer.get("ok", True) else "ok"
+
+
+async def _is_well(setting: Any) -> bool:
+    from tornado_ext.mysql import Database
+    from tornado_ext.sessions import SessionStore
+
+    if isinstance(setting, SessionStore):
+        await setting.load(token_hex(32))
+    elif isinstance(setting, Database):
+        await setting.fetch_value("SELECT 1")
+    else:
+        health = await setting.health()
+        return isinstance(health, Mapping) and bool(health.get("ok"))
+    return True

@@ -17,7 +17,8 @@ from tornado.log import gen_log
 from tornado.routing import Router
 from tornado.web import Application
 
-LINGER = 1.0  # seconds after its last answer that a connection is kept while the server stops
+LINGER = 1.0  # seconds without a request, after which a server that stops closes what it kept
+TURN = 0.02  # seconds between two looks
 
 
 class Entrance(Router):
@@ -25,12 +26,14 @@ class Entrance(Router):
 
     def __init__(self, app: Application) -> None:
         self.app = app
-        self.open: dict[object, HTTPServerRequest] = {}  # those that are not answered yet
-        self.idle: dict[object, float] = {}  # other connections: since which time of the loop
+        self.open: dict[object, HTTPServerRequest] = {}  # by connection
+        self.idle: set[object] = set()  # the other connections
+        self.begun = 0
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         """Begin a request, of which the headers have come."""
-        self.idle.pop(request.server_connection, None)
+        self.begun += 1
+        self.idle.discard(request.server_connection)
         self.open[request.server_connection] = request
         return self.app.find_handler(request, **kwargs)
 
@@ -45,13 +48,13 @@ class Server(HTTPServer):
     ) -> HTTPMessageDelegate:
         """Wait for a request: the connection's last one is answered."""
         self.request_callback.open.pop(server_conn, None)
-        self.request_callback.idle[server_conn] = asyncio.get_running_loop().time()
+        self.request_callback.idle.add(server_conn)
         return super().start_request(server_conn, request_conn)
 
     def on_close(self, server_conn: object) -> None:
         """Forget a connection that is closed, or has become a WebSocket."""
         self.request_callback.open.pop(server_conn, None)
-        self.request_callback.idle.pop(server_conn, None)
+        self.request_callback.idle.discard(server_conn)
         super().on_close(server_conn)
 
     async def finish(self, grace: float) -> None:
@@ -66,17 +69,19 @@ class Server(HTTPServer):
             _say_goodbye(request)  # Tornado has decided to keep its connection
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                stopped = asyncio.get_running_loop().time()
-                while self._expects_requests(stopped):
-                    await asyncio.sleep(0.02)
+                await self._last_requests()
         if cut_off := len(self.request_callback.open):
             gen_log.warning("Cut %d requests off", cut_off)
         await self.close_all_connections()
 
-    def _expects_requests(self, stopped: float) -> bool:
-        idle = self.request_callback.idle.values()
-        recent = asyncio.get_running_loop().time() - LINGER
-        return bool(self.request_callback.open) or any(max(stopped, at) > recent for at in idle)
+    async def _last_requests(self) -> None:
+        """Wait for those that are open, and for those that may be on their way."""
+        known, quiet = self.request_callback, 0.0
+        await asyncio.sleep(TURN)  # what was just accepted is idle from the next turn on
+        while known.open or (known.idle and quiet < LINGER):
+            begun = known.begun
+            await asyncio.sleep(TURN)
+            quiet = quiet + TURN if known.begun == begun else 0.0  # in turns: the loop may be late
 
 
 def _say_goodbye(request: HTTPServerRequest) -> None:

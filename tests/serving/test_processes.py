@@ -4,32 +4,37 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tornado.web import Application
 
-from tests.serving.running import PATIENCE, Process, get
-from tornado_ext.errors import ConfigurationError
-from tornado_ext.serving import serve
+from tests.serving.running import PATIENCE, Process, get, open_slow
 
 Run = Callable[[str], Process]
 
 TWO = """
-import os
+import os, time
 from tornado_ext.rooms import RedisBus
 
 class Pid(RequestHandler):
     def get(self):
         self.write(str(os.getpid()))
 
+    post = get
+
+class Blocked(RequestHandler):
+    def get(self):
+        print("blocked", flush=True)
+        time.sleep(1000)
+
 def make():
     if pathlib.Path("broken").exists():
         raise OSError("it is broken")
     app = make_app(room_bus=RedisBus("redis://127.0.0.1:1"), database=Closing("database"))
-    app.add_handlers(".*", [("/pid", Pid)])
+    app.add_handlers(".*", [("/pid", Pid), ("/blocked", Blocked)])
     return app
 
 serve(make, 0, processes=2)
@@ -122,12 +127,6 @@ def test_what_one_process_has_for_itself_is_refused(run: Run, setting: str, kind
     assert f"ConfigurationError: the setting '{name}' is a {kind}, which the other" in err
 
 
-@pytest.mark.parametrize("number", [0, -1, "2"])
-def test_a_wrong_number_of_processes_is_refused(number: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"processes must be 1 or more, not {number!r}"):
-        serve(Application, 0, processes=number)
-
-
 def test_one_child_that_can_not_start_ends_the_other(run: Run) -> None:
     process = run(
         TWO.replace('if pathlib.Path("broken").exists():', 'if not claimed("first"):').replace(
@@ -145,3 +144,102 @@ def test_one_child_that_can_not_start_ends_the_other(run: Run) -> None:
     assert status == 1
     assert out.endswith("closed database\n")
     assert err.count("OSError: it is broken") == 1
+
+
+def test_nobody_connects_while_the_children_finish(run: Run, in_thread: ThreadPoolExecutor) -> None:
+    process = run(TWO)
+    answer = open_slow(process, in_thread)
+    process.stops()
+    process.let_go()
+    assert answer.result() == "slow"
+    assert process.ends()[0] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_all_at_once(
+    run: Run, in_thread: ThreadPoolExecutor, number: int
+) -> None:
+    process = run(TWO.replace("processes=2", "processes=2, grace=1000"))
+    answer = open_slow(process, in_thread)
+    pids = children(process)
+    process.stops()
+    process.send(number)
+    assert process.ends()[0] == -number
+    assert all(ended(pid) for pid in pids)
+    assert answer.exception() is not None
+
+
+def test_a_signal_to_all_counts_as_one(run: Run, in_thread: ThreadPoolExecutor) -> None:
+    process = run(TWO)
+    answer = open_slow(process, in_thread)
+    pids = children(process)
+    process.stops()
+    for pid in pids:  # as a service manager sends it, after the parent has told them
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    process.let_go()
+    assert answer.result() == "slow"
+    assert process.ends()[0] == 0
+
+
+def test_children_that_are_blocked_are_killed(run: Run, in_thread: ThreadPoolExecutor) -> None:
+    process = run(
+        "from tornado_ext import serving\n"
+        "serving.CLOSE_TIMEOUT = 0.1\n"
+        + TWO.replace("processes=2", "processes=2, grace=0.1")
+        + "\n"
+    )
+    process.serves()
+    answer = in_thread.submit(get, process.url + "/blocked")
+    assert process.line() == "blocked"
+    process.send(signal.SIGTERM)
+    status, _, err = process.ends()
+    assert status == 1
+    assert "Killed what had not stopped after 0.5 s" in err
+    assert answer.exception() is not None
+
+
+def test_a_child_that_is_told_to_stop_is_started_again_and_no_request_is_lost(run: Run) -> None:
+    process = run(TWO)
+    process.serves()
+    before = children(process)
+    with ThreadPoolExecutor() as threads:
+        busy = [threads.submit(ask_on_and_on, process) for _ in range(4)]
+        for pid in before:
+            os.kill(pid, signal.SIGTERM)
+            assert ended(pid)
+        (process.directory / "enough").touch()
+        for request in busy:
+            assert request.result() > 10
+    assert not children(process) & before
+
+
+def ask_on_and_on(process: Process) -> int:
+    """Ask on kept connections, as a proxy does, until told to stop; return how often."""
+    number = 0
+    with closing(HTTPConnection(process.url.removeprefix("http://"))) as connection:
+        while not (process.directory / "enough").exists():
+            connection.request("POST", "/pid", body=b"x")
+            assert connection.getresponse().read().isdigit()
+            number += 1
+    return number
+
+
+def test_children_that_have_not_served_yet_end_with_a_parent_that_is_killed(run: Run) -> None:
+    process = run(
+        "import os\n"
+        "async def make():\n"
+        "    print(f'{os.getpid()}\\n', end='', flush=True)\n"
+        "    await asyncio.sleep(1000)\n"
+        "serve(make, 0, processes=2)\n"
+    )
+    pids = [int(process.line()), int(process.line())]
+    process.send(signal.SIGKILL)
+    assert all(ended(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("death", ["sys.exit('no')", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_a_child_that_dies_as_it_starts_ends_all(run: Run, death: str) -> None:
+    process = run(f"import os, signal, sys\nserve(lambda: {death}, 0, processes=2)\nprint('after')")
+    status, out, _ = process.ends()
+    assert (status, out) == (1, "")

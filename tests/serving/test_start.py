@@ -3,10 +3,14 @@
 import json
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from tornado.web import Application
 
 from tests.serving.running import Process, get
+from tornado_ext.errors import ConfigurationError
+from tornado_ext.serving import serve
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
@@ -84,3 +88,26 @@ def test_a_database_that_is_down_stops_the_start(run: Callable[[str], Process]) 
         ).ends()
     assert (status, out) == (1, "")
     assert "ConnectFailed" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("processes", value) for value in (0, -1, "2")),
+        *(("port", value) for value in (-1, 65536, "8888", None)),
+        *(("grace", value) for value in (-1, float("inf"), float("nan"), "10", None)),
+    ],
+)
+def test_a_wrong_argument_is_refused(name: str, value: Any) -> None:
+    arguments: dict[str, Any] = {"port": 0, name: value}
+    with pytest.raises(ConfigurationError, match=f"serve: {name} must be .*, not {value!r}"):
+        serve(Application, **arguments)
+
+
+@pytest.mark.parametrize("option", ["xheader", "request_callback"])
+def test_an_option_that_the_server_does_not_know_is_named(
+    run: Callable[[str], Process], option: str
+) -> None:
+    status, _, err = run(f"serve(make_app, 0, {option}=True)").ends()
+    assert status == 1
+    assert option in err.splitlines()[-1]

@@ -1,5 +1,6 @@
 """How serve() ends, told to by real signals."""
 
+import asyncio
 import json
 import signal
 from collections.abc import Callable
@@ -44,19 +45,22 @@ def test_a_request_that_takes_longer_than_the_grace_is_cut_off(
     assert "Cut 1 requests off" in err
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_it_at_once(
-    run: Callable[[str], Process], in_thread: ThreadPoolExecutor
+    run: Callable[[str], Process], in_thread: ThreadPoolExecutor, number: int
 ) -> None:
     process = run("serve(make_app, 0, grace=1000)")
     answer = open_slow(process, in_thread)
     process.stops()
-    process.send(signal.SIGTERM)
-    assert process.ends()[0] == -signal.SIGTERM
+    process.send(number)
+    assert process.ends() == (-number, "", "")
     with pytest.raises(OSError, match=r"without response|reset"):
         answer.result()
 
 
-def test_an_idle_connection_does_not_delay_the_end(run: Callable[[str], Process]) -> None:
+def test_an_idle_connection_delays_the_end_for_a_moment_alone(
+    run: Callable[[str], Process],
+) -> None:
     process = run("serve(make_app, 0, grace=1000)")
     connection = HTTPConnection(process.serves().removeprefix("http://"))
     connection.request("GET", "/")
@@ -66,22 +70,62 @@ def test_an_idle_connection_does_not_delay_the_end(run: Callable[[str], Process]
     connection.close()
 
 
-def test_a_connection_in_use_ends_with_its_next_answer(
-    run: Callable[[str], Process], in_thread: ThreadPoolExecutor
-) -> None:
+@pytest.mark.parametrize("used", [True, False])
+def test_a_connection_ends_with_its_next_answer(run: Callable[[str], Process], used: bool) -> None:
     process = run("serve(make_app, 0)")
-    answer = open_slow(process, in_thread)
-    connection = HTTPConnection(process.url.removeprefix("http://"))
-    connection.request("GET", "/")
-    assert connection.getresponse().read() == b"hello"
+    connection = HTTPConnection(process.serves().removeprefix("http://"))
+    connection.connect()
+    if used:
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"hello"
     process.stops()
     connection.request("GET", "/")
     response = connection.getresponse()
     assert response.read() == b"hello"
     assert response.headers["Connection"] == "close"
     connection.close()
+    assert process.ends() == (0, "", "")
+
+
+def test_an_answer_that_was_begun_before_the_signal_says_that_its_connection_ends(
+    run: Callable[[str], Process],
+) -> None:
+    process = run("serve(make_app, 0)")
+    connection = HTTPConnection(process.serves().removeprefix("http://"))
+    connection.request("GET", "/slow")
+    assert process.line() == "open"
+    process.stops()
     process.let_go()
-    assert answer.result() == "slow"
+    response = connection.getresponse()
+    assert response.read() == b"slow"
+    assert response.headers["Connection"] == "close"
+    connection.close()
+    assert process.ends() == (0, "", "")
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_websocket_that_opens_after_the_signal_is_told_that_the_service_restarts(
+    run: Callable[[str], Process],
+) -> None:
+    process = run(
+        "class SlowSocket(Socket):\n"
+        "    async def prepare(self):\n"
+        "        await super().prepare()\n"
+        "        print('open', flush=True)\n"
+        "        while not pathlib.Path('go').exists():\n"
+        "            await asyncio.sleep(0.01)\n"
+        "serve(lambda: Application([('/', SlowSocket)], room_bus=LocalBus()), 0)"
+    )
+    connecting = websocket_connect("ws" + process.serves().removeprefix("http") + "/")
+    assert await asyncio.to_thread(process.line) == "open"
+    process.stops()
+    process.let_go()
+    client = await connecting
+    assert await client.read_message() == "joined"
+    assert await client.read_message() is None
+    assert client.close_code == 1012
+    client.close()
+    assert process.ends() == (0, "", "")
 
 
 @pytest.mark.gen_test(timeout=PATIENCE)

@@ -21,6 +21,7 @@ MODULES: dict[str, list[str]] = {
     "tornado_ext.forms.ui": [],
     "tornado_ext.middleware": [],
     "tornado_ext.mysql": [],
+    "tornado_ext.mysql.drivers": [],
     "tornado_ext.rooms": [],
     "tornado_ext.serving": [],
     "tornado_ext.sessions": [],

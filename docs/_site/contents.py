@@ -36,13 +36,13 @@ def toctree(title, pages):
 
 
 def ordered(module):
-    """Return the public names that are made in the package: exceptions last."""
-    made = {
-        name: value
+    """Return the public names of a package: exceptions last."""
+    names = getattr(module, "__all__", None) or [
+        name
         for name, value in vars(module).items()
         if name[0] != "_" and getattr(value, "__module__", "").startswith("tornado_ext")
-    }
-    return sorted(made, key=lambda name: (is_error(made[name]), name.lower()))
+    ]
+    return sorted(names, key=lambda name: (is_error(getattr(module, name)), name.lower()))
 
 
 def is_error(value):

@@ -48,6 +48,10 @@ def take_links(app, doctree):
         path = Path(path).resolve()
         if path.is_file() and path.is_relative_to(ROOT):
             node.replace_self(link(path.relative_to(ROOT), node.astext()))
+    for node in list(doctree.findall(addnodes.pending_xref)):  # to a page that is not in docs
+        path = Path(f"{node['reftarget']}.md")
+        if path.is_absolute() and path.is_file() and path.is_relative_to(ROOT):
+            node.replace_self(link(path.relative_to(ROOT), node.astext()))
 
 
 def resolve_links(app, doctree, docname):

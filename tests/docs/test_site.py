@@ -1,30 +1,77 @@
 """The documentation as a site: no warning, no link that leads nowhere, nothing loaded."""
 
 import os
+import pickle
 import re
 import subprocess
 import sys
 from pathlib import Path
+from pydoc import locate
+from typing import Any
 
 import pytest
+from tornado.web import StaticFileHandler
 
+from tests import api
 from tests.examples import DOCS
 
 ROOT = DOCS.parent
+# Not for users: what SessionMixin tells a session; and what the first page of the reference says.
+NOT_SHOWN = {"tornado_ext.sessions.Session.cookie_due", "tornado_ext.sessions.Session.sealed"}
+NOT_SHOWN |= {"tornado_ext.__version__"}
 PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md"))]
 
 
-def test_sphinx_has_nothing_to_complain_about(tmp_path: Path) -> None:
-    """All pages and docstrings are read and their links resolved; `make docs` writes the pages."""
+@pytest.fixture(scope="module")
+def built(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+    """What Sphinx has read of all pages and docstrings; `make docs` writes the pages, too."""
+    read = tmp_path_factory.mktemp("read")
     command = [sys.executable, "-m", "sphinx", "-b", "dummy", "-W", "--keep-going", "-q"]
     done = subprocess.run(
-        [*command, "-d", tmp_path, DOCS, tmp_path / "site"],
+        [*command, "-d", read, DOCS, read / "site"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
+    return read, done
+
+
+def test_sphinx_has_nothing_to_complain_about(built: Any) -> None:
+    """Every link and every name in a docstring leads somewhere; every page is led to."""
+    _, done = built
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_reference_has_every_public_name(built: Any) -> None:
+    """Each by itself, or as an argument or in what is said of its class."""
+    read, _ = built
+    shown = pickle.loads((read / "environment.pickle").read_bytes()).domaindata["py"]["objects"]
+    # But for what Tornado's handlers have too.
+    lines = api_lines()
+    missing = [
+        name
+        for name in lines.keys() - shown.keys() - NOT_SHOWN
+        if not is_told(name, lines) and not hasattr(StaticFileHandler, name.rpartition(".")[2])
+    ]
+    assert missing == []
+
+
+def api_lines() -> dict[str, str]:
+    """Return the lines of the snapshot of the API by the names of which they tell."""
+    lines = api.describe().splitlines()
+    return {re.split(r"[^\w.]", line)[0]: line for line in lines}
+
+
+def is_told(name: str, lines: dict[str, str]) -> bool:
+    """Tell whether a class takes an argument of this name, or says what its attribute is."""
+    owner, _, attribute = name.rpartition(".")
+    if not isinstance(cls := locate(owner), type):
+        return False
+    said = [lines[owner], *(f"{base.__doc__} {base.__init__.__doc__}" for base in cls.__mro__[:-1])]
+    return re.search(rf"\b{attribute}\b", " ".join(said)) is not None
 
 
 def check(site: Path, **pages: str) -> list[str]:

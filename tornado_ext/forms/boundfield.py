@@ -36,18 +36,22 @@ class BoundField:
 
     @property
     def id(self) -> str:
+        """Return the id of the control in HTML; that of a part ends otherwise."""
         return self._drawing.id
 
     @property
     def label(self) -> str:
+        """Return the label in the form's language, not escaped."""
         return self._drawing.label
 
     @property
     def help_text(self) -> str:
+        """Return the help in the form's language, not escaped; "" if there is none."""
         return self._drawing.help_text
 
     @property
     def errors(self) -> list[Message]:
+        """Return what is wrong with the value: texts that have a ``code``."""
         return self._form.errors.get(self._key, [])
 
     @property
@@ -102,9 +106,11 @@ class BoundField:
         return f"<{tag}{around}>\n{body}</{tag}>"
 
     def render_label(self, attrs: Attrs | None = None) -> str:
+        """Return the label, a legend for a group."""
         return self._drawing.draw_label(attrs) if attrs else self._drawing.label_html
 
     def render_control(self, attrs: Attrs | None = None) -> str:
+        """Return the control alone, with the value and what its rules say in HTML."""
         return self.field.widget.render(self, self._attrs_html(attrs)[0])
 
     def render_help(self, attrs: Attrs | None = None) -> str:
@@ -112,6 +118,7 @@ class BoundField:
         return self._drawing.draw_help(attrs) if attrs else self._drawing.help_html
 
     def render_errors(self, attrs: Attrs | None = None) -> str:
+        """Return the list of `errors`."""
         return self._drawing.draw_errors(self.errors, attrs or {})
 
     def _attrs_html(self, attrs: Attrs | None) -> tuple[str, str]:

@@ -39,10 +39,11 @@ class Declaration:
     fields: ClassVar[Mapping[str, Field[Any]]] = MappingProxyType({})
 
     # Override these in a subclass.
-    field_order: ClassVar[Sequence[str]] = ()  # names; others follow as they are declared
-    extra: ClassVar[Literal["ignore", "forbid"]] = "ignore"  # what was sent for no field
-    messages: ClassVar[Mapping[str, str]] = MappingProxyType({})  # texts by code; fields' go first
-    classes: ClassVar[Mapping[str, str]] = MappingProxyType({})  # see `drawing.CLASSES`
+    field_order: ClassVar[Sequence[str]] = ()  #: Names; others follow as they are declared
+    extra: ClassVar[Literal["ignore", "forbid"]] = "ignore"  #: What was sent for no field
+    messages: ClassVar[Mapping[str, str]] = MappingProxyType({})  #: Texts by code; fields' go first
+    #: CSS classes by part, and by part and kind of widget: ``{"label:checkbox": "..."}``.
+    classes: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     _declared: ClassVar[Declared] = MappingProxyType({})  # by this class itself
     _definitions: ClassVar[Mapping[str, Definition]] = MappingProxyType({})

@@ -40,6 +40,9 @@ class Field(Generic[T]):
     takes one away. ``disabled``: what is sent is ignored, the value is the initial one, unchecked,
     or else `empty`.
 
+    Of the kind, not arguments: ``kind_attrs``, HTML attributes; ``kind_rules`` of text, its
+    validators; ``many``, several values may be sent; ``is_file``.
+
     Raises `ConfigurationError` for arguments that can't be right.
     """
 

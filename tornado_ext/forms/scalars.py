@@ -39,14 +39,14 @@ class ScalarField(Field[T]):
     """Take text that has ``syntax`` and that ``convert`` makes a value of; code ``code``.
 
     What ``convert`` refuses with a ValueError has that code too. ``types``: of JSON and Python
-    values, that of this kind first.
+    values, that of this kind first. ``long_code``: of what is too large to read; else ``code``.
     """
 
     syntax: ClassVar[re.Pattern[str]]
     convert: ClassVar[Convert]
     types: ClassVar[tuple[type, ...]]
     code: ClassVar[str]
-    long_code: ClassVar[str] = ""  # if not ``code``: for numbers, that they are too large
+    long_code: ClassVar[str] = ""
 
     def from_text(self, text: str) -> T:
         text = text.strip()
@@ -98,7 +98,7 @@ class IPAddressField(ScalarField[str]):
 
 
 class OrderedField(ScalarField[T]):
-    """Take a value from ``min_value`` to ``max_value``, both included."""
+    """Take a value from ``min_value`` to ``max_value``, both included; codes ``limit_codes``."""
 
     limit_codes: ClassVar[tuple[str, str]] = ("min_value", "max_value")
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Widget(ABC):
     """Draw the control of a field. Override `render`; keep nothing about one request."""
 
-    label_after: ClassVar[bool] = False  # beside a checkbox the label comes second
-    group_role: ClassVar[str] = ""  # ARIA's, of several controls in a fieldset with a legend
+    label_after: ClassVar[bool] = False  #: Beside a checkbox the label comes second
+    group_role: ClassVar[str] = ""  #: ARIA's, of several controls in a fieldset with a legend
 
     @property
     def kind(self) -> str:

@@ -30,10 +30,13 @@ class SessionGone(SessionError):
 
 
 class SessionBusy(SessionError):
-    """`Session.exclusive` has waited its time for others who hold the session. Try again."""
+    """`Session.exclusive` has waited its time for others who hold the session. Try again.
+
+    The client is told to do so after ``retry_after`` seconds.
+    """
 
     status_code = 503
-    retry_after = 1  # seconds
+    retry_after = 1
 
 
 class LeaseLost(SessionError):

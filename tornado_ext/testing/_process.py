@@ -47,9 +47,9 @@ class PrivateServer(ABC):
     server program, with ``_`` for ``-``, and replace the ones that are given by default.
     """
 
-    host = "127.0.0.1"
-    port = 0  # found by start()
-    start_timeout = 30.0  # seconds
+    host = "127.0.0.1"  #: It is reached from this machine alone.
+    port = 0  #: Found by `start`.
+    start_timeout = 30.0  #: Seconds until it has to answer.
 
     def __init__(self, **options: str | int) -> None:
         self._options = {name.replace("_", "-"): str(value) for name, value in options.items()}

@@ -60,9 +60,9 @@ class DriverConnection(ABC):
     answer to somebody else's statement.
     """
 
-    client_module: ClassVar[str]
-    extra: ClassVar[str]
-    has_tls: ClassVar[bool] = True
+    client_module: ClassVar[str]  #: Imported when a `Database` is made.
+    extra: ClassVar[str]  #: Of this package; what installs the client library.
+    has_tls: ClassVar[bool] = True  #: Whether it can be given ``ssl``.
 
     def __init__(self, client: Any) -> None:
         self.client = client

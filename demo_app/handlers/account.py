@@ -32,7 +32,7 @@ class AccountHandler(BaseHandler):
     @authenticated
     async def get(self) -> None:
         """Show who is logged in where."""
-        await self.show(PasswordForm())
+        await self.show(PasswordForm(handler=self))
 
     @authenticated
     async def post(self) -> None:

@@ -25,7 +25,7 @@ class DoorHandler(BaseHandler):
         if self.current_user:
             self.redirect(self.next_url())
         else:
-            self.show(self.form())
+            self.show(self.form(handler=self))
 
     def show(self, form: Form) -> None:
         """Render the page; with 422 if the form was sent and is wrong."""

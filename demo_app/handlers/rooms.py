@@ -12,7 +12,7 @@ class RoomsHandler(BaseHandler):
     @authenticated
     async def get(self) -> None:
         """Show the list."""
-        await self.show(RoomForm())
+        await self.show(RoomForm(handler=self))
 
     @authenticated
     async def post(self) -> None:

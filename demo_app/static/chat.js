@@ -159,12 +159,19 @@ function add(html) {
   template.innerHTML = html.trim();
   const message = template.content.firstElementChild;
   const mine = message.dataset.author === user;
-  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
-  log.append(message);
-  dress(message);
+  stayAtEnd(() => {
+    log.append(message);
+    dress(message);
+  }, mine);
   if (!mine) typing.textContent = "";
-  if (atEnd || mine) scroller.scrollTop = scroller.scrollHeight;
   tellRead();
+}
+
+// Whoever reads the newest messages goes on doing so; whoever scrolled back is left where he is.
+function stayAtEnd(change, go = false) {
+  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  change();
+  if (atEnd || go) scroller.scrollTop = scroller.scrollHeight;
 }
 
 // What depends on the reader: whose message it is, his time zone, the message above it.
@@ -257,8 +264,10 @@ function keep() {
 }
 
 function showProblem(words) {
-  problem.textContent = words;
-  problem.hidden = !words;
+  stayAtEnd(() => {
+    problem.textContent = words;
+    problem.hidden = !words;
+  });
 }
 
 // What was said long ago.

@@ -62,6 +62,21 @@ async def test_language_is_the_browsers_or_what_was_chosen() -> None:
         assert not away.headers.get_list("Set-Cookie")
 
 
+@pytest.mark.gen_test(timeout=30)
+async def test_forms_speak_the_language_of_their_page() -> None:
+    with Program("demo_app", "--port=0") as program:
+        client = Client(Application(xsrf_cookies=True), program.prints(ADDRESS)[0][0])
+        client.set_cookie("lang", "zh_CN")
+        pages = [await client.get(path) for path in ("/login", "/register")]
+        await client.post("/register", ANN)
+        pages += [await client.get(path) for path in ("/", "/account")]
+        pages.append(await client.post("/account", {"old": "", "password": ""}))
+    for page in pages:
+        shown = re.findall(r"(?:<label[^>]*|class=\"field-help[^>]*)>(.*?)<", page.body.decode())
+        assert shown
+        assert [text for text in shown if re.search("[A-Za-z]", text)] == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_it_without_complaint(number: signal.Signals) -> None:
     with Program("demo_app", "--port=0") as program:

@@ -1,4 +1,4 @@
-# Run it: python sentinel.py 8888 127.0.0.1:26379   (the addresses of your Sentinels)
+# Run it: python sentinel.py 8888 SENTINEL:26379   (needs tornado-ext[redis])
 """Sessions on a Redis whose master is chosen by Sentinels."""
 
 import sys

@@ -1,4 +1,4 @@
-# Run it: python traced_driver.py 'mysql+traced://user:password@127.0.0.1/database'
+# Run it: python traced_driver.py 'mysql+traced://user:pw@host/db'   (needs tornado-ext[mysql])
 """A driver of one's own: asyncmy, whose statements are counted and timed."""
 
 import asyncio

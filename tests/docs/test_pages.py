@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.examples import DOCS
+from tornado_ext.sessions import policy
 
 ROOT = DOCS.parent
 PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("*.md"))]
@@ -65,3 +66,11 @@ def test_what_people_ask_first_is_one_click_from_the_readme(
     linked = [ROOT / target for target in LINK.findall((ROOT / readme).read_text())]
     (page,) = {path for path in linked if path.name == answer}
     assert said in page.read_text()
+
+
+def test_the_reference_has_every_setting() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "tornado_ext").rglob("*.py"))
+    read = set(re.findall(r"settings\.get\(\s*\"(\w+)\"", code)) | set(policy.SETTINGS)
+    assert len(read) > 10
+    page = (DOCS / "reference/settings.md").read_text()
+    assert [name for name in read if not re.search(rf"`{name}\b", page)] == []

@@ -20,6 +20,23 @@ MESSAGE_LENGTH = 1000  # characters
 KEY = r"[A-Za-z0-9-]{1,40}"  # a UUID, say
 
 
+def old_password(label: str) -> PasswordField:
+    """Return the field for a password that exists."""
+    attrs = {"autocomplete": "current-password"}
+    return PasswordField(max_length=128, label=label, attrs=attrs)
+
+
+def new_password(label: str) -> PasswordField:
+    """Return the field for a password that is chosen, with what is asked of it."""
+    return PasswordField(
+        min_length=10,
+        max_length=128,
+        label=label,
+        help_text="10 characters or more.",
+        attrs={"autocomplete": "new-password"},
+    )
+
+
 class RegisterForm(Form):
     """A new account."""
 
@@ -29,13 +46,7 @@ class RegisterForm(Form):
         help_text="As others will see it. Any letters and signs will do.",
         attrs={"autocomplete": "username", "autofocus": True},
     )
-    password = PasswordField(
-        min_length=10,
-        max_length=128,
-        label="Password",
-        help_text="10 characters or more.",
-        attrs={"autocomplete": "new-password"},
-    )
+    password = new_password("Password")
 
     def clean_name(self, value: str) -> str:
         """Refuse what can't be seen; what is left is stored tidily."""
@@ -55,9 +66,7 @@ class LoginForm(Form):
         label="Name",
         attrs={"autocomplete": "username", "autofocus": True},
     )
-    password = PasswordField(
-        max_length=128, label="Password", attrs={"autocomplete": "current-password"}
-    )
+    password = old_password("Password")
 
 
 class RoomForm(Form):
@@ -78,18 +87,8 @@ class RoomForm(Form):
 class PasswordForm(Form):
     """A new password, by who knows the old one."""
 
-    old = PasswordField(
-        max_length=128,
-        label="Current password",
-        attrs={"autocomplete": "current-password"},
-    )
-    password = PasswordField(
-        min_length=10,
-        max_length=128,
-        label="New password",
-        help_text="10 characters or more.",
-        attrs={"autocomplete": "new-password"},
-    )
+    old = old_password("Current password")
+    password = new_password("New password")
 
 
 class SayForm(Form):

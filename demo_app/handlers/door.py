@@ -1,7 +1,5 @@
 """Register, and log in."""
 
-from urllib.parse import urlencode
-
 from demo_app.forms import LoginForm, RegisterForm
 from demo_app.handlers.base import BaseHandler
 from demo_app.storage import NameTaken, User
@@ -11,9 +9,7 @@ from tornado_ext.forms import Form
 class DoorHandler(BaseHandler):
     """Base of the two pages at the door."""
 
-    title = ""
-    lead = ""
-    other = ("", "", "")  # the other page: what leads to it, its title, its route's name
+    template: str
     form: type[Form]
 
     def whose_password(self) -> str:
@@ -31,17 +27,7 @@ class DoorHandler(BaseHandler):
         """Render the page; with 422 if the form was sent and is wrong."""
         if form.errors:
             self.set_status(422)
-        lead, title, route = self.other
-        query = urlencode({"next": self.next_url()})
-        self.render(
-            "door.html",
-            form=form,
-            title=self.locale.translate(self.title),
-            lead=self.locale.translate(self.lead),
-            other_lead=self.locale.translate(lead),
-            other_title=self.locale.translate(title),
-            other_url=f"{self.reverse_url(route)}?{query}",
-        )
+        self.render(self.template, form=form, next_url=self.next_url())
 
     async def owner(self, name: str, password: str) -> User | None:
         """Return the user of that name, if the password is his."""
@@ -53,9 +39,7 @@ class DoorHandler(BaseHandler):
 class RegisterHandler(DoorHandler):
     """Make an account."""
 
-    title = "Create account"
-    lead = "Pick a name and a password, and start talking."
-    other = ("Been here before?", "Log in", "login")
+    template = "register.html"
     form = RegisterForm
 
     async def post(self) -> None:
@@ -85,9 +69,7 @@ class RegisterHandler(DoorHandler):
 class LoginHandler(DoorHandler):
     """Log in."""
 
-    title = "Log in"
-    lead = "Good to see you again."
-    other = ("New here?", "Create an account", "register")
+    template = "login.html"
     form = LoginForm
 
     async def post(self) -> None:

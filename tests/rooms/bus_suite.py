@@ -1,53 +1,22 @@
 """What every bus must do."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from tornado.iostream import IOStream
 from tornado.websocket import (
     WebSocketClosedError,
 )
 
 from tests.rooms.chat import (
     Process,
-    hears_until,
 )
-from tornado_ext.rooms import LocalBus
+from tests.rooms.delivery_suite import DeliverySuite
+from tests.rooms.raw import close_code, raw
 from tornado_ext.rooms import bus as bus_module
 
 
-class BusSuite:
+class BusSuite(DeliverySuite):
     """What every bus must do. Override the fixture `bus`."""
-
-    @pytest.fixture
-    def process(self, start: Callable[..., Process], bus: LocalBus) -> Process:
-        return start(bus)
-
-    @pytest.mark.gen_test
-    async def test_a_broadcast_reaches_everyone_once_the_sender_included(
-        self, process: Process
-    ) -> None:
-        ann, bob = await process.guest(), await process.guest()
-        await ann.socket.broadcast("lobby", "hello")
-        await bob.socket.broadcast("lobby", "end")
-        assert [await ann.hears(), await ann.hears()] == ["hello", "end"]
-        assert [await bob.hears(), await bob.hears()] == ["hello", "end"]
-
-    @pytest.mark.gen_test
-    async def test_messages_keep_their_order(self, process: Process) -> None:
-        ann, bob = await process.guest(), await process.guest()
-        said = [str(number) for number in range(100)]
-        await asyncio.gather(*(ann.socket.broadcast("lobby", text) for text in said))
-        assert [await bob.hears() for _ in said] == said
-
-    @pytest.mark.gen_test
-    async def test_a_message_stays_in_its_room(self, process: Process) -> None:
-        ann, bob = await process.guest("lobby"), await process.guest("garden")
-        await ann.socket.broadcast("lobby", "hello")
-        await ann.socket.broadcast("garden", "end")
-        assert await bob.hears() == "end"
 
     @pytest.mark.gen_test
     async def test_a_socket_may_be_in_several_rooms(self, process: Process) -> None:
@@ -56,51 +25,6 @@ class BusSuite:
         await ann.socket.broadcast("lobby", "one")
         await ann.socket.broadcast("garden", "two")
         assert [await ann.hears(), await ann.hears()] == ["one", "two"]
-
-    @pytest.mark.parametrize(
-        ("message", "heard"),
-        [
-            ("text </b> ü 🎈", "text </b> ü 🎈"),
-            ({"n": 1, "to": None}, '{"n": 1, "to": null}'),
-            ([1, "a"], '[1, "a"]'),
-        ],
-    )
-    @pytest.mark.gen_test
-    async def test_text_is_sent_as_it_is_and_the_rest_as_json(
-        self, process: Process, message: Any, heard: str
-    ) -> None:
-        ann = await process.guest()
-        await ann.socket.broadcast("lobby", message)
-        assert await ann.hears() == heard
-
-    @pytest.mark.gen_test
-    async def test_json_is_made_once_for_all(self, process: Process) -> None:
-        class Counting(dict[str, int]):
-            reads = 0
-
-            def items(self) -> Any:
-                self.reads += 1
-                return super().items()
-
-        guests = [await process.guest() for _ in range(3)]
-        message = Counting(n=1)
-        await guests[0].socket.broadcast("lobby", message)
-        assert [await guest.hears() for guest in guests] == ['{"n": 1}'] * 3
-        assert message.reads == 1
-
-    @pytest.mark.gen_test
-    async def test_a_message_that_json_does_not_know_is_refused(self, process: Process) -> None:
-        ann = await process.guest()
-        with pytest.raises(TypeError):
-            await ann.socket.broadcast("lobby", {"a": object()})
-
-    @pytest.mark.gen_test
-    async def test_a_message_that_no_buffer_holds_is_refused(self, process: Process) -> None:
-        ann = await process.guest()
-        with pytest.raises(ValueError, match="1048577 bytes"):
-            await ann.socket.broadcast("lobby", "x" * (2**20 + 1))
-        await ann.socket.broadcast("lobby", "end")
-        assert await ann.hears() == "end"
 
     @pytest.mark.gen_test
     async def test_joining_twice_is_joining_once(self, process: Process) -> None:
@@ -188,47 +112,6 @@ class BusSuite:
         assert await ann.socket.members("lobby") == ["ann"]
 
     @pytest.mark.gen_test
-    async def test_a_socket_that_is_closing_does_not_disturb_the_others(
-        self, process: Process, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        ann, bob = await process.guest(), await process.guest()
-        ann.socket.close()
-        await bob.socket.broadcast("lobby", "hello")
-        assert await bob.hears() == "hello"
-        assert caplog.text == ""
-
-    @pytest.mark.gen_test
-    async def test_a_broadcast_can_leave_out_one_socket(self, process: Process) -> None:
-        ann, bob = await process.guest(), await process.guest()
-        await ann.socket.broadcast("lobby", "typing", except_=ann.socket)
-        await ann.socket.broadcast("lobby", "end")
-        assert await ann.hears() == "end"
-        assert [await bob.hears(), await bob.hears()] == ["typing", "end"]
-
-    @pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536, 100_000])
-    @pytest.mark.gen_test
-    async def test_bytes_arrive_as_bytes(self, process: Process, size: int) -> None:
-        ann = await process.guest()
-        await ann.socket.broadcast("lobby", b"\xff" * size)
-        assert await ann.hears() == b"\xff" * size
-
-    @pytest.mark.gen_test
-    async def test_what_one_loop_turn_brings_leaves_in_one_write(
-        self, process: Process, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        guests = [await process.guest() for _ in range(3)]
-        sockets = {guest.socket._ext_outgoing._stream for guest in guests}
-        writes = []
-        write = IOStream.write_to_fd
-        monkeypatch.setattr(
-            IOStream, "write_to_fd", lambda self, data: (writes.append(self), write(self, data))[1]
-        )
-        for text in ("one", "two", "three"):  # what has arrived in this turn
-            process.bus._deliver("lobby", process.bus._packed(text, None))
-        assert await hears_until(guests[0], "three") == ["one", "two", "three"]
-        assert sorted(map(id, sockets)) == sorted(id(one) for one in writes if one in sockets)
-
-    @pytest.mark.gen_test
     async def test_who_comes_or_goes_in_a_turn_hears_what_was_said_while_he_was_there(
         self, process: Process
     ) -> None:
@@ -243,15 +126,6 @@ class BusSuite:
         assert [await ann.hears() for _ in range(3)] == ["one", "two", "three"]
         assert [await bob.hears(), await bob.hears()] == ["one", "end"]
         assert await cid.hears() == "three"
-
-    @pytest.mark.gen_test
-    async def test_rooms_that_speak_in_turn_are_heard_in_order(self, process: Process) -> None:
-        ann = await process.guest("lobby")
-        await ann.socket.join("garden")
-        said = [(room, f"{room} {number}") for number in range(3) for room in ("lobby", "garden")]
-        for room, text in said:
-            process.bus._deliver(room, process.bus._packed(text, None))
-        assert [await ann.hears() for _ in said] == [text for _, text in said]
 
     @pytest.mark.gen_test
     async def test_a_user_is_disconnected_and_nobody_else(self, process: Process) -> None:
@@ -297,14 +171,32 @@ class BusSuite:
         assert await ann.socket.members("lobby") == ["ann"]
 
     @pytest.mark.gen_test
-    async def test_closing_the_bus_closes_the_sockets(
+    async def test_closing_the_bus_closes_the_sockets_in_batches(
         self, process: Process, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bus_module, "BATCH", 1)
-        ann, bob = await process.guest("lobby"), await process.guest(None)
-        await ann.socket.join("garden")
-        heard = [asyncio.ensure_future(guest.hears()) for guest in (ann, bob)]
-        await process.bus.close()
-        assert await asyncio.gather(*heard) == [None, None]
-        assert ann.client.close_code == bob.client.close_code == 1012
-        assert ann.socket.closed.is_set()
+        monkeypatch.setattr(bus_module, "BATCH", 2)
+        guests = [await process.guest(room) for room in ("lobby", "lobby", None)]
+        await guests[0].socket.join("garden")
+        closing = asyncio.create_task(process.bus.close())
+        await asyncio.sleep(0)
+        assert [guest.socket.ws_connection for guest in guests].count(None) == 2
+        for guest in guests:
+            assert await guest.hears() is None
+            assert guest.client.close_code == 1012
+        await closing
+        assert all(guest.socket.closed.is_set() for guest in guests)
+
+    @pytest.mark.gen_test
+    async def test_closing_the_bus_waits_for_a_client_but_not_for_ever(
+        self, process: Process, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bus_module, "CLOSE_TIMEOUT", 0.5)
+        answering, mute = await raw(process), await raw(process)
+        socket = await process.opened.get()
+        closing = asyncio.create_task(process.bus.close())
+        assert await close_code(mute) == await close_code(answering) == 1012
+        await answering.write(b"\x88\x80\0\0\0\0")
+        await socket.closed.wait()
+        assert not closing.done()
+        await closing
+        mute.close()

@@ -15,8 +15,10 @@ from tests.rooms.chat import (
     hears_until,
     until_back,
 )
+from tornado_ext import _shared
 from tornado_ext._redis import TOTAL_TIMEOUT
 from tornado_ext.rooms import BusUnavailable, RedisBus
+from tornado_ext.rooms import redis as redis_module
 from tornado_ext.testing import RedisServer
 
 # The connections of a bus, in the order in which `guest` and `members` make them.
@@ -206,3 +208,23 @@ async def test_what_somebody_else_publishes_does_no_harm(
     assert await hears_until(ann, "end") == ["end"]
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.endswith(" brought what no bus has sent")
+
+
+@pytest.mark.gen_test
+async def test_more_joins_at_once_than_a_connection_takes_wait_for_each_other(
+    start: Callable[..., Process],
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(_shared, "IN_FLIGHT", 100)
+    monkeypatch.setattr(redis_module, "AT_ONCE", 50)
+    process = start(RedisBus(redis_url, heartbeat=1000))
+    ann = await process.guest("lobby")
+    rooms = [f"{number}" for number in range(300)]
+    await asyncio.gather(*(ann.socket.join(room, "ann") for room in rooms))
+    for room in rooms:
+        await ann.socket.broadcast(room, room)
+        assert await ann.hears() == room
+    assert await ann.socket.members("299") == ["ann"]
+    assert caplog.text == ""

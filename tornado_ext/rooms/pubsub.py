@@ -80,8 +80,9 @@ class PubSub:
     async def listen(self, channel: str) -> None:
         """Return when messages of ``channel`` arrive."""
         await self.check()
-        await self._listener.ask("SUBSCRIBE", channel)
-        self._heard.add(channel)
+        if channel not in self._heard:
+            await self._listener.ask("SUBSCRIBE", channel)
+            self._heard.add(channel)
 
     async def ignore(self, channel: str) -> None:
         """Listen no more on ``channel``."""

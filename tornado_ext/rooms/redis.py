@@ -12,6 +12,8 @@ from tornado_ext.errors import ConfigurationError
 from tornado_ext.rooms.bus import OUTGOING_BYTES, OUTGOING_SECONDS, BusUnavailable, LocalBus
 from tornado_ext.rooms.pubsub import PubSub
 
+AT_ONCE = 1000  # changes of who is in which room on their way; a connection takes 4,096 commands
+
 # KEYS: a room. ARGV: seconds, then the entries to list for so long; without any, returns all.
 # Redis's own clock, because those of the machines differ.
 PRESENCE = """
@@ -77,6 +79,7 @@ class RedisBus(LocalBus):
 
     def _begin(self) -> None:
         super()._begin()
+        self._telling = asyncio.Semaphore(AT_ONCE)
         self._redis = PubSub(
             self._server,
             channels=lambda: [self._prefix + room for room in ("", *self._rooms)],
@@ -101,14 +104,15 @@ class RedisBus(LocalBus):
     async def _tell(self, room: str, *names: str | None) -> None:
         """Bring Redis in line with who is in ``room`` here; while it is away, that can wait."""
         channel = self._prefix + room
-        with suppress(BusUnavailable), self._asking() as redis:
-            for name in names:  # first, at once: before what is asked next
-                if name is not None and name in self._rooms.get(room, {}).values():
-                    await self._list(redis, room, [name])
-                elif name is not None:
-                    await self._server.command("ZREM", channel, f"{redis.process}:{name}")
-        with suppress(BusUnavailable), self._asking() as redis:
-            await (redis.listen if room in self._rooms else redis.ignore)(channel)
+        async with self._telling:
+            with suppress(BusUnavailable), self._asking() as redis:
+                for name in names:  # first, at once: before what is asked next
+                    if name is not None and name in self._rooms.get(room, {}).values():
+                        await self._list(redis, room, [name])
+                    elif name is not None:
+                        await self._server.command("ZREM", channel, f"{redis.process}:{name}")
+            with suppress(BusUnavailable), self._asking() as redis:
+                await (redis.listen if room in self._rooms else redis.ignore)(channel)
 
     async def _renew(self) -> None:
         """List again who is in the rooms here."""

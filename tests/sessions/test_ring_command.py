@@ -388,6 +388,15 @@ async def test_rebalance_is_refused_while_the_ring_is_in_no_state_for_it(
 
 
 @pytest.mark.gen_test(timeout=20)
+async def test_rebalance_does_not_wait_for_a_node_that_is_full(run: Run, four: Shards) -> None:
+    await filled(three_of(four))
+    on(four["c"], "CONFIG", "SET", "maxmemory", "1")
+    ended = await run("rebalance", *nodes(four))
+    assert ended.code == 1
+    assert ended.err.endswith(": node 'c' is moving: it is out of memory\n")
+
+
+@pytest.mark.gen_test(timeout=20)
 async def test_nothing_more_is_removed_once_another_ring_was_heard_of(
     run: Run, four: Shards, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,9 +129,9 @@ async def test_marked_node_alone_is_not_believed(
     shards: Shards, store: ShardedRedisStore, marked: str
 ) -> None:
     shards["b"].kill()
-    for verb in (store.load(marked), store.save(marked, change(x="1")), store.delete(marked)):
+    for verb, *args in ((store.load,), (store.save, change(x="1")), (store.delete,)):
         with pytest.raises(StoreUnavailable, match="'a' is marked, 'b' is away"):
-            await verb
+            await verb(marked, *args)
 
 
 @pytest.mark.gen_test
@@ -211,7 +211,8 @@ async def test_full_node_is_marked_for_as_long_as_it_is_full(
     await store.save(key, change(a="2"))
     for _ in range(5):
         await store._replicas.upkeep().looked()
-        assert (await store.health())["a"].state == "marked"
+        health = (await store.health())["a"]
+        assert (health.state, health.why) == ("marked", "it is out of memory")
 
 
 # Processes that stand still, or start late, while the ring changes.

@@ -423,13 +423,21 @@ def test_mark_that_was_set_anew_stays(copies: Copies) -> None:
 
 def test_ring_that_was_not_told_for_long_is_forgotten(copies: Copies) -> None:
     copies.redis.zadd("rings", {"old": 1})
-    _, rings, _ = copies.run(scripts.LOOK, ["ring", "rings"], "new", 1000)
+    _, rings, *_ = copies.run(scripts.LOOK, ["ring", "rings"], "new", 1000)
     assert rings == ["new"]
 
 
 def test_who_only_looks_is_not_heard_of(copies: Copies) -> None:
-    _, rings, _ = copies.run(scripts.LOOK, ["ring", "rings"], "", 1000)
+    _, rings, *_ = copies.run(scripts.LOOK, ["ring", "rings"], "", 1000)
     assert rings == []
+
+
+def test_full_redis_is_looked_at_all_the_same(copies: Copies) -> None:
+    looked = copies.run(scripts.LOOK, ["ring", "rings", *MARKS], "new", 1000)
+    assert looked == [[], ["new"], [0], 0]
+    copies.redis.config_set("maxmemory", 1)
+    looked = copies.run(scripts.LOOK, ["ring", "rings", *MARKS], "another", 1000)
+    assert looked == [[], ["new"], [0], 1]
 
 
 def test_claim_is_of_one_until_it_ends(copies: Copies) -> None:

@@ -1,7 +1,8 @@
 """A server of the ring, and what this process knows of it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -92,6 +93,7 @@ class Node:
         self.server = RedisServer(url, f"nodes[{name!r}]", self._connected)
         self.away = "not asked yet"  # why it is, or ''
         self.foreign = ""  # why it is, or ''
+        self.full = False  # it takes nothing new
         self.outdated = False  # it has this ring from before other nodes had another one
         self.marker: Marker | None = None
         self.rings: tuple[str, ...] = ()  # that processes have told it they have
@@ -134,24 +136,29 @@ class Node:
             return "it was out of the ring, and is in it again"
         if not self.complete:
             return "it was restarted" if self.marker else "it is new, or came back empty"
+        if self.full:
+            return "it is out of memory"
         return f"{self.marks} marks against it" if self.marks else ""
 
     # Commands. All raise NodeFailed, but for a key that holds something else: SessionCorrupt.
 
     async def command(self, verb: str, key: str, *args: str | float) -> Any:
         """Return the reply to a command on one key."""
-        try:
-            return await self.server.ask(verb, self._prefix + key, *args)
-        except Exception as exc:
-            raise self.failure(exc) from exc
+        return await self._call(self.server.ask, verb, self._prefix + key, *args)
 
     async def scan(self, cursor: str, pattern: str, count: int) -> tuple[str, list[str]]:
         """Return the next cursor, and some keys with the prefix."""
-        try:
-            reply = await self.server.ask("SCAN", cursor, "MATCH", pattern, "COUNT", count)
-        except Exception as exc:
-            raise self.failure(exc) from exc
+        reply = await self._call(self.server.ask, "SCAN", cursor, "MATCH", pattern, "COUNT", count)
         return reply[0], reply[1]
+
+    async def size(self) -> int:
+        """Return how many keys it has, with any prefix."""
+        return int(await self._call(self.server.ask, "DBSIZE"))
+
+    async def memory(self) -> dict[str, str]:
+        """Return what it says of its memory, by name."""
+        lines = str(await self._call(self.server.ask, "INFO", "memory")).splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
 
     def ask(self, verb: str, key: str, *args: str | float) -> "asyncio.Future[Any]":
         """Return the future of a reply; this and it may raise what `failure` knows."""
@@ -159,8 +166,12 @@ class Node:
 
     async def run(self, script: str, keys: Sequence[str], *args: str | float) -> Any:
         """Return what a script returns."""
+        prefixed = [self._prefix + key for key in keys]
+        return await self._call(self.server.script, script, prefixed, *args)
+
+    async def _call(self, ask: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         try:
-            return await self.server.script(script, [self._prefix + key for key in keys], *args)
+            return await ask(*args)
         except Exception as exc:
             raise self.failure(exc) from exc
 
@@ -191,14 +202,10 @@ class Node:
 
     async def health(self, ring: str) -> NodeHealth:
         """Return its state and, if it answers, its eviction policy."""
-        info: dict[str, str] = {}
-        try:
-            lines = str(await self.server.command("INFO", "memory")).splitlines()
-            info = dict(line.split(":", 1) for line in lines if ":" in line)
-        except Exception as exc:  # whatever it is, it makes the node away
-            self.failure(exc)
-        policy = info.get("maxmemory_policy", "noeviction")
-        return NodeHealth(self.state(ring), self.why, policy.replace("noeviction", ""))
+        policy = ""
+        with suppress(NodeFailed):
+            policy = (await self.memory())["maxmemory_policy"].replace("noeviction", "")
+        return NodeHealth(self.state(ring), self.why, policy)
 
     def _connected(self, run_id: str) -> None:
         if run_id != self.run_id:
@@ -208,12 +215,13 @@ class Node:
     async def look(self, ring: str, others: Sequence[str], heard_for: float) -> dict[str, int]:
         """Learn what it says of itself; return how many marks it has against other nodes."""
         keys = ["ring", "rings", *map(mark_key, others)]
-        marker, rings, marks = await self.run(scripts.LOOK, keys, ring, int(heard_for * 1000))
+        marker, rings, marks, full = await self.run(scripts.LOOK, keys, ring, int(heard_for * 1000))
         said = dict(zip(marker[::2], marker[1::2], strict=True))
         self.marker = None
         if said:
             self.marker = Marker.read(said)
         self.rings = tuple(rings)
+        self.full = bool(full)
         return dict(zip(others, marks, strict=True))
 
     async def vouch(self, plan: str, ring_id: str, ring: str, epoch: int) -> bool:

@@ -265,14 +265,18 @@ return done
 LOOK = (
     NOW
     + """
+local full = 0
 if ARGV[1] ~= '' then
   local told = redis.pcall('ZADD', KEYS[2], now, ARGV[1])
-  if type(told) == 'table' and told.err and not told.err:find('used memory') then return told end
+  if type(told) == 'table' and told.err then
+    if not told.err:find('used memory') then return told end
+    full = 1
+  end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2])
 local marks = {}
 for i = 3, #KEYS do marks[#marks + 1] = redis.call('HLEN', KEYS[i]) end
-return {redis.call('HGETALL', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1), marks}
+return {redis.call('HGETALL', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1), marks, full}
 """
 )
 

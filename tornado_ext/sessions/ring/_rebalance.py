@@ -60,7 +60,7 @@ async def rebalance(
 
     :arg leaving: nodes that are not in the ring any more, to give what they have to the others.
     :arg rate: keys to go through in a second, at most.
-    :raises Refused: if a node is away or foreign, or processes have another ring.
+    :raises Refused: if a node is away, foreign or full, or processes have another ring.
     :raises NodeFailed: if a node fails meanwhile. What was done is done.
     """
     await states_of(replicas)
@@ -79,7 +79,7 @@ def refuse(replicas: Replicas) -> None:
     """Raise `Refused` if nothing may be done."""
     for name, node in replicas.nodes.items():
         state = node.state(replicas.ring.description)
-        if state in (AWAY, FOREIGN):
+        if state in (AWAY, FOREIGN) or node.full:
             raise Refused(f"node {name!r} is {state}: {node.why}")
     for ring in other_rings(replicas):
         raise Refused(
@@ -138,7 +138,7 @@ class Work:
             )
         plan = f"{self._ring} {node.run_id}"
         kept = await node.command("HMGET", "leaving", "plan", "cursor")
-        self._progress.begin(f"copying from {node.name}", await size_of([node]))
+        self._progress.begin(f"copying from {node.name}", await node.size())
         async for cursor, keys in self._transfer.pages(node, kept[1] if kept[0] == plan else "0"):
             for owners, group in self._by_owners(keys).items():
                 await self._transfer.copy(group, node, [self._replicas.nodes[n] for n in owners])
@@ -221,7 +221,4 @@ class Work:
 
 async def size_of(nodes: Sequence[Node]) -> int:
     """Return how many keys these have."""
-    try:
-        return sum([int(await node.server.command("DBSIZE")) for node in nodes])
-    except Exception as exc:
-        raise nodes[0].failure(exc) from exc
+    return sum([await node.size() for node in nodes])

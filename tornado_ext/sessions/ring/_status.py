@@ -84,14 +84,9 @@ async def contents_of(node: Node, replicas: Replicas) -> Contents:
         return Contents()
     try:
         cursor, keys = await node.scan("0", "*", SAMPLE)
-        size = int(await node.server.command("DBSIZE"))
-        lines = str(await node.server.command("INFO", "memory")).splitlines()
+        size, info = await node.size(), await node.memory()
     except NodeFailed:
         return Contents()
-    except Exception as exc:  # whatever it is, it makes the node away
-        node.failure(exc)
-        return Contents()
-    info = dict(line.split(":", 1) for line in lines if ":" in line)
     sessions = sum(key.startswith(f"{replicas.prefix}session:") for key in keys)
     about = "" if cursor == "0" else "about "
     if cursor != "0":

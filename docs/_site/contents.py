@@ -17,6 +17,7 @@ def setup(app):
         module.__all__ = ordered(module)  # which autodoc goes by
     app.connect("source-read", add_contents)
     app.connect("autodoc-process-docstring", list_names)
+    app.connect("autodoc-process-signature", mend_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -54,3 +55,8 @@ def list_names(_app, what, _name, obj, _options, lines):
     """Add a list of its names to what is said of a module."""
     if what == "module" and (names := getattr(obj, "__all__", None)):
         lines += ["", ", ".join(f"`{name}`" for name in names), ""]
+
+
+def mend_signature(_app, _what, _name, _obj, _options, signature, returns):
+    """Write the default of a dataclass that is made anew each time so that Sphinx can read it."""
+    return signature and signature.replace("<factory>", "{}"), returns

@@ -11,7 +11,6 @@ PACKAGE = "tornado_ext"
 SOURCES = Path(__file__).parents[2] / PACKAGE
 # Of others, whose documentation this site does not fetch: named without their module.
 FOREIGN = {"Redis", "RedisCluster", "HTTPFile", "RequestHandler.write", "Path"}
-FOREIGN |= {"dict[str"}  # how Sphinx 9.0 splits a default that is a type
 DEFINED = re.compile(r"(?:^class |^    |handler\.)(\w+)(?=[:(]| = )", re.MULTILINE)
 
 

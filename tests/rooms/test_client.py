@@ -1,8 +1,11 @@
 """What a client of the rooms can't do to the others."""
 
 import asyncio
+import socket
+import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -57,11 +60,11 @@ async def test_a_client_that_reads_too_slowly_is_closed_with_1013_and_nobody_els
 async def test_no_more_waits_for_a_deaf_client_than_the_limit(start: Start) -> None:
     process = start(LocalBus(outgoing_bytes=300 * KIB))
     deaf = await raw(process)
-    socket = await process.opened.get()
-    await socket.join("lobby")
+    handler = await process.opened.get()
+    await handler.join("lobby")
     for _ in range(40):
         await process.bus.publish("lobby", "x" * 256 * KIB)
-        assert len(socket._ext_outgoing._stream._write_buffer) <= 301 * KIB
+        assert len(handler._ext_outgoing._stream._write_buffer) <= 301 * KIB
     deaf.close()
 
 
@@ -71,8 +74,8 @@ async def test_a_client_that_reads_nothing_for_long_is_closed_with_1013(
 ) -> None:
     process = start(LocalBus(outgoing_bytes=2**30, outgoing_seconds=0.1))
     deaf = await raw(process)
-    socket = await process.opened.get()
-    await socket.join("lobby")
+    handler = await process.opened.get()
+    await handler.join("lobby")
     for _ in range(40):
         await process.bus.publish("lobby", "x" * 256 * KIB)
     while not caplog.records:
@@ -80,6 +83,20 @@ async def test_a_client_that_reads_nothing_for_long_is_closed_with_1013(
     assert await close_code(deaf) == 1013
     deaf.close()
     assert "read nothing of the last 0.1 s" in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_stops_reading_after_a_while_is_closed_with_1013(start: Start) -> None:
+    process = start(LocalBus(outgoing_bytes=2**30, outgoing_seconds=0.3))
+    tired = await raw(process)
+    handler = await process.opened.get()
+    await handler.join("lobby")
+    for _ in range(80):
+        await process.bus.publish("lobby", "x" * 256 * KIB)
+    await tired.read_bytes(40 * 256 * KIB)  # what waited first, and not what waited last
+    while handler.ws_connection is not None:
+        await asyncio.sleep(0.01)
+    tired.close()
 
 
 @pytest.mark.gen_test
@@ -185,11 +202,11 @@ async def test_a_frame_of_a_room_is_read_where_messages_are_compressed(start: St
 async def test_a_client_that_answers_no_ping_is_closed(start: Start) -> None:
     process = start(LocalBus(), websocket_ping_interval=0.2, websocket_ping_timeout=0.1)
     stream = await raw(process)
-    socket = await process.opened.get()
-    await socket.join("lobby", "mute")
+    handler = await process.opened.get()
+    await handler.join("lobby", "mute")
     assert await close_code(stream) == 1000
     stream.close()
-    await socket.closed.wait()
+    await handler.closed.wait()
     assert await process.bus.members("lobby") == []
 
 
@@ -215,16 +232,16 @@ async def test_a_client_whose_buffer_is_full_can_still_ping(
 ) -> None:
     process = start(LocalBus(outgoing_bytes=300 * KIB))
     deaf = await raw(process)
-    socket = await process.opened.get()
-    await socket.join("lobby")
-    waiting = socket._ext_outgoing._stream._write_buffer
+    handler = await process.opened.get()
+    await handler.join("lobby")
+    waiting = handler._ext_outgoing._stream._write_buffer
     while len(waiting) < 300 * KIB - 100:
         await process.bus.publish("lobby", "x" * min(64 * KIB, 300 * KIB - len(waiting) - 20))
     pinged = asyncio.Event()
-    socket.on_ping = lambda _: pinged.set()  # type: ignore[method-assign]
+    handler.on_ping = lambda _: pinged.set()  # type: ignore[method-assign]
     await deaf.write(b"\x89\xfd\0\0\0\0" + b"p" * 125)
     await pinged.wait()
-    assert not socket.closed.is_set()
+    assert not handler.closed.is_set()
     assert caplog.text == ""
     deaf.close()
 
@@ -251,3 +268,34 @@ async def test_a_handler_whose_close_fails_keeps_no_other_socket_open(
     for stream in unclosable:
         assert await stream.read_until_close() == b""
     assert "Unclosable.close() failed" in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_resets_its_connection_does_not_disturb_the_others(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = start(LocalBus())
+    rude = await raw(process)
+    await (await process.opened.get()).join("lobby")
+    ann = await process.guest()
+    rude.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    rude.close()
+    await process.bus.publish("lobby", "hello")
+    assert await ann.hears() == "hello"
+    assert caplog.text == ""
+
+
+@pytest.mark.gen_test
+async def test_a_client_whose_kernel_takes_nothing_more_is_not_closed(start: Start) -> None:
+    process = start(LocalBus())
+    full = await raw(process)
+    handler = await process.opened.get()
+    await handler.join("lobby")
+    stream = handler._ext_outgoing._stream
+    sent = 0
+    with suppress(BlockingIOError):
+        while True:
+            sent += stream.socket.send(b"\x89\0" * 1000)
+    await process.bus.publish("lobby", "hello")
+    assert await full.read_bytes(sent + 7) == b"\x89\0" * (sent // 2) + b"\x81\x05hello"
+    full.close()

@@ -94,6 +94,7 @@ async def test_a_redis_that_was_never_there_is_not_waited_for(
     with pytest.raises(BusUnavailable, match="not connected"):
         await ann.socket.broadcast("lobby", "hello")
     assert await ann.hears() == "hello"
+    assert process.bus._redis._strays == set()  # type: ignore[attr-defined]
 
 
 @pytest.mark.gen_test

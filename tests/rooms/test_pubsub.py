@@ -156,14 +156,35 @@ async def test_who_leaves_before_his_message_has_come_back_is_told_of_no_trouble
         await process.close()
 
 
+@pytest.mark.parametrize("name", ["ann", None])
 @pytest.mark.gen_test
-async def test_a_room_that_is_left_while_it_is_joined_is_left(process: Process) -> None:
+async def test_a_room_that_is_left_while_it_is_joined_is_left(
+    process: Process, name: str | None
+) -> None:
     ann = await process.guest()
-    joining = asyncio.create_task(ann.socket.join("garden", "ann"))
+    joining = asyncio.create_task(ann.socket.join("garden", name))
     await asyncio.sleep(0)
     await asyncio.gather(joining, ann.socket.leave("garden"))
     assert await ann.socket.members("garden") == []
     await ann.socket.broadcast("garden", "hello")
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_subscription_that_is_lost_is_noticed_by_who_waits_for_his_message(
+    start: Callable[..., Process], redis_server: RedisServer
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}"))
+        ann = await process.guest()
+        assert await ann.socket.members("lobby") == []
+        proxy.from_redis[LISTENER].clear()
+        broadcast = asyncio.create_task(ann.socket.broadcast("lobby", "hello"))
+        await asyncio.sleep(0.1)  # Redis has taken it
+        proxy.clients[LISTENER].transport.abort()
+        with pytest.raises(BusUnavailable, match="connection lost"):
+            await broadcast
+        assert await ann.hears() == "hello"
+        await process.close()
 
 
 @pytest.mark.gen_test

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tornado.escape import json_decode, json_encode, utf8
 
 from tornado_ext.errors import ConfigurationError, Unavailable
-from tornado_ext.rooms.client import BINARY, TEXT, frame, joined
+from tornado_ext.rooms.client import BINARY, TEXT, frame
 
 if TYPE_CHECKING:
     from tornado_ext.rooms.mixin import RoomMixin
@@ -188,14 +188,12 @@ class LocalBus:
         turn, self._turn = self._turn, []
         outgoing: dict[RoomMixin, list[bytes]] = {}
         for (room, left_out), entries in groupby(turn, key=lambda entry: entry[:2]):
-            sockets = self._rooms.get(room, {})
-            for data in joined(entry[2] for entry in entries):
-                for socket in sockets:
-                    if not left_out or socket._ext_token != left_out:
-                        outgoing.setdefault(socket, []).append(data)
+            data = b"".join([entry[2] for entry in entries])
+            for socket in self._rooms.get(room, {}):
+                if not left_out or socket._ext_token != left_out:
+                    outgoing.setdefault(socket, []).append(data)
         for socket, parts in outgoing.items():
-            for data in joined(parts) if len(parts) > 1 else parts:
-                socket._ext_outgoing.send(data)
+            socket._ext_outgoing.send(b"".join(parts))
 
     def _disconnect(self, user_id: str, session: str | None) -> None:
         self._flush()

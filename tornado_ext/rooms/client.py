@@ -2,15 +2,13 @@
 
 import asyncio
 import struct
-from collections.abc import Iterable, Iterator
 
-from tornado.iostream import IOStream, StreamBufferFullError, StreamClosedError
+from tornado.iostream import IOStream, StreamBufferFullError
 from tornado.log import app_log, gen_log
 from tornado.websocket import WebSocketHandler
 
 TEXT, BINARY = 0x1, 0x2  # opcodes (RFC 6455 section 5.2)
 TOO_SLOW = 1013, "too slow, try again"  # IANA's registry of WebSocket close codes
-WRITE = 64 * 1024  # bytes in one write, unless a single frame is larger
 CONTROL = 1024  # bytes that are kept free for Tornado's pings, its pongs and the close frame
 
 
@@ -25,20 +23,6 @@ def frame(opcode: int, payload: bytes) -> bytes:
     if size < 2**16:
         return struct.pack("!BBH", 0x80 | opcode, 126, size) + payload
     return struct.pack("!BBQ", 0x80 | opcode, 127, size) + payload
-
-
-def joined(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield ``frames`` in as few writes as make sense."""
-    parts: list[bytes] = []
-    size = 0
-    for each in frames:
-        if parts and size + len(each) > WRITE:
-            yield b"".join(parts)
-            parts, size = [], 0
-        parts.append(each)
-        size += len(each)
-    if parts:
-        yield parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Outgoing:
@@ -67,8 +51,6 @@ class Outgoing:
         self._stream.max_write_buffer_size = self._size
         try:
             sent = self._stream.write(data)
-        except StreamClosedError:
-            return  # it is about to leave
         except StreamBufferFullError:
             self._give_up(f"more than {self._size} bytes wait for it")
         else:
@@ -104,8 +86,6 @@ class Outgoing:
 
     def _check(self, sent: "asyncio.Future[None]") -> None:
         self._timer = None
-        if self._stream.closed():
-            return
         if not sent.done():
             self._give_up(f"it has read nothing of the last {self._seconds:g} s")
         elif not self._last.done():

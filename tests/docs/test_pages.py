@@ -1,6 +1,7 @@
 """What pages say of one another and of the tests, and that two languages say the same."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,13 @@ def test_the_reference_has_every_setting() -> None:
     assert len(read) > 10
     page = (DOCS / "reference/settings.md").read_text()
     assert [name for name in read if not re.search(rf"`{name}\b", page)] == []
+
+
+def test_every_dependency_is_explained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    named = {re.split(r"[^\w-]", each)[0] for each in sum(extras, project["dependencies"])}
+    page = (DOCS / "dependencies.md").read_text()
+    assert {
+        name for name in named - {"tornado-ext"} if not re.search(rf"\b{name}\b", page)
+    } == set()

@@ -334,7 +334,7 @@ addEventListener("offline", () => { if (socket) lose(); });
 setInterval(() => { if (ready && !underWay) sync(); }, HEARTBEAT);
 
 for (const message of log.children) dress(message);
-composer.hidden = false;
+composer.hidden = document.getElementById("leave").hidden = false;
 document.getElementById("people-box").hidden = false;
 show("Connecting");
 keep();

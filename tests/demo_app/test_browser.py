@@ -187,8 +187,11 @@ def test_reading_works_without_javascript(drivers: list[Chrome], embedded: Progr
         texts = [each.text for each in jan.driver.find_elements(By.CSS_SELECTOR, ".text")]
         assert texts[-1] == "read me"
         assert "Writing needs it" in jan.driver.find_element(By.TAG_NAME, "main").text
+        leave = jan.driver.find_element(By.ID, "leave")
+        assert not leave.is_displayed()
         jan.leave_by("noscript button")
         assert jan.path == "/rooms/lobby"
+        assert jan.driver.find_element(By.ID, "leave").is_displayed()
         assert jan.driver.find_elements(By.CSS_SELECTOR, "noscript button") == []
         jan.open("/")
         jan.log_out()
@@ -219,6 +222,7 @@ def test_other_browser_is_thrown_out_by_a_new_password_or_by_hand(
     here.open("/account")
     here.leave_by(".sessions form button")
     there.wait_for(lambda: [there.path], ["/login?next=%2Frooms%2Flobby"])
+    assert here.complaints() == []
     here.leave_by("[name=everywhere]")
     assert here.path == "/login"
 

@@ -12,6 +12,7 @@ from math import inf
 import pytest
 from tornado.ioloop import IOLoop
 
+from tests.mysql.network import Network
 from tornado_ext.errors import Unavailable
 from tornado_ext.mysql import (
     ConnectFailed,
@@ -185,6 +186,20 @@ async def test_a_slot_that_comes_as_its_waiter_is_cancelled_is_not_lost(mysql_ur
 
 
 # Cut short ---------------------------------------------------------------------------------------
+
+
+@gen_test
+async def test_a_connection_in_the_middle_of_a_statement_is_lent_to_nobody(mysql_url: str) -> None:
+    pool = Pool(*parse(mysql_url, {"max_size": 1}, DRIVERS))
+    slot = await pool.acquire(inf)
+    first = slot.connection
+
+    with first:
+        pool.release(slot)
+        assert (await pool.acquire(inf)).connection is not first
+
+    pool.release(slot)
+    await pool.close()
 
 
 @pytest.mark.gen_test(timeout=30)
@@ -471,6 +486,22 @@ async def test_close_waits_for_connections_that_are_being_opened(
     async with database.acquire():
         await database.close()
         assert (database.stats().open, database.stats().in_use) == (1, 1)
+
+
+@gen_test
+async def test_close_does_not_wait_for_a_server_that_says_nothing(
+    mysql_url: str, make_db: MakeDatabase, mariadb_server: MariaDBServer
+) -> None:
+    async with Network(mariadb_server.port) as network:
+        database = make_db(network.url(mysql_url), min_size=3, connect_timeout=60)
+        network.deaf = True
+        asked = asyncio.create_task(database.fetch_value("SELECT 1"))
+        await turns(5)
+        assert database.stats().in_use == 3
+        asked.cancel()
+        async with asyncio.timeout(3):
+            await database.close()
+        assert database.stats().in_use == 0
 
 
 @gen_test

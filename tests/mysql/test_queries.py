@@ -382,6 +382,29 @@ async def test_a_transaction_is_run_again_so_often_and_for_no_other_error(
 
 
 @gen_test
+async def test_a_transaction_is_run_again_after_a_pause_that_holds_no_connection(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tornado_ext.mysql.database.RETRY_PAUSE", 10_000)  # seconds, at most
+    began = asyncio.Event()
+
+    async def unit(_: Connection) -> None:
+        assert not began.is_set()
+        began.set()
+        raise Deadlock("again")
+
+    running = asyncio.create_task(db.run_transaction(unit))
+    await began.wait()
+    async with asyncio.timeout(3):
+        while db.stats().in_use:
+            await asyncio.sleep(0.01)
+
+    assert await db.fetch_value("SELECT 1") == 1
+    assert not running.done()
+    running.cancel()
+
+
+@gen_test
 async def test_a_commit_whose_answer_was_lost_is_unknown(
     url: str, db: Database, make_db: MakeDatabase, mariadb_server: MariaDBServer
 ) -> None:

@@ -200,8 +200,6 @@ class Pool:
         With a ``timeout``, wait for these, so many seconds; then close them all the same.
         """
         self._closed = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
         for task in self._tasks:
             task.cancel()
         for waiter in self._waiters:

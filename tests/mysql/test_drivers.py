@@ -684,15 +684,17 @@ async def test_a_connection_is_dead_after_its_block(db: Database) -> None:
         await tx.execute("SELECT 1")
 
 
+@pytest.mark.parametrize("autocommit", [0, 1])
 @gen_test
-async def test_nothing_of_a_borrower_reaches_the_next(db: Database) -> None:
+async def test_nothing_of_a_borrower_reaches_the_next(db: Database, autocommit: int) -> None:
     await db.execute("CREATE TABLE t (n INT)")
     async with db.acquire() as connection:
-        await connection.execute("SET @secret = 1, sql_mode = 'ANSI_QUOTES', autocommit = 0")
+        await connection.execute("SET @secret = 1, sql_mode = 'ANSI_QUOTES'")
+        await connection.execute("SET autocommit = %s", autocommit)
         await connection.execute("INSERT INTO t VALUES (1)")
 
     row = await db.fetch_one("SELECT @secret, @@autocommit, @@sql_mode = @@global.sql_mode")
 
     assert row is not None
     assert list(row.values()) == [None, 1, 1]
-    assert await count(db) == 0
+    assert await count(db) == autocommit

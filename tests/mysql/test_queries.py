@@ -26,6 +26,7 @@ from tornado_ext.mysql import (
     QueryTimeout,
     ReadOnlyServer,
 )
+from tornado_ext.mysql.queries import Queries
 from tornado_ext.testing import MariaDBServer
 
 gen_test = pytest.mark.gen_test
@@ -35,7 +36,7 @@ MakeDatabase = Callable[..., Database]
 LIMIT = "@@max_execution_time / 1000" if MYSQLD else "@@max_statement_time"  # in seconds
 
 
-async def numbers(database: Database) -> list[int]:
+async def numbers(database: Queries) -> list[int]:
     return [row.n for row in await database.fetch_all("SELECT n FROM t ORDER BY n")]
 
 
@@ -379,6 +380,20 @@ async def test_a_transaction_is_run_again_so_often_and_for_no_other_error(
 
     assert runs == (1 if error is DuplicateKey else 2)
     assert (db.stats().open, db.stats().in_use) == (1, 0)
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+@gen_test
+async def test_what_is_run_in_a_transaction_has_the_isolation_that_was_asked_for(
+    db: Database, retries: int
+) -> None:
+    await db.execute("CREATE TABLE t (n INT)")
+
+    async with db.transaction() as tx:
+        await tx.execute("INSERT INTO t VALUES (1)")
+        seen = await db.run_transaction(numbers, retries=retries, isolation="read uncommitted")
+
+    assert seen == [1]
 
 
 @gen_test

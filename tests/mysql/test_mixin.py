@@ -104,13 +104,15 @@ class FinishesInSavepoint(Base):
             async with self.tx.transaction() as savepoint:
                 await savepoint.execute("INSERT INTO t VALUES (1)")
                 self.finish("done")
-                if end == "waits":
+                if end in ("waits", "cancelled"):
                     await asyncio.sleep(0.05)
+                if end == "cancelled":
+                    raise asyncio.CancelledError
                 with pytest.raises(ProgrammingError):
                     await savepoint.execute("INSERT INTO t VALUES (2)")
                 if end == "raises":
                     raise KeyError
-        except KeyError:
+        except (KeyError, asyncio.CancelledError):
             pass
 
 
@@ -239,7 +241,7 @@ async def test_the_transaction_ends_with_finish(
     assert await numbers(db) == [1]
 
 
-@pytest.mark.parametrize("end", ["at-once", "waits", "raises"])
+@pytest.mark.parametrize("end", ["at-once", "waits", "raises", "cancelled"])
 @pytest.mark.usefixtures("app")
 @gen_test
 async def test_finish_in_a_savepoint_commits_what_was_done(

@@ -462,6 +462,23 @@ async def test_a_connection_that_breaks_before_the_commit_is_no_unknown_commit(
     assert await numbers(db) == []
 
 
+@gen_test
+async def test_a_connection_that_breaks_in_a_savepoint_is_no_unknown_commit(db: Database) -> None:
+    await db.execute("CREATE TABLE t (n INT)")
+
+    async def break_it() -> None:
+        async with db.transaction() as tx, tx.transaction():
+            await tx.execute("INSERT INTO t VALUES (1)")
+            own = await tx.fetch_value("SELECT CONNECTION_ID()")
+            await db.execute(f"KILL CONNECTION {own}")
+
+    with pytest.raises(ConnectionLost) as raised:
+        await break_it()
+
+    assert not isinstance(raised.value, CommitUnknown)
+    assert await numbers(db) == []
+
+
 # Servers that changed ----------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from benchmarks._movement import (
     KEYS,
     WAYS,
-    Owners,
+    Way,
     fullest,
     moving,
     one_heavier,
@@ -29,10 +29,11 @@ def draw(path: Path = PLOT, keys: int = KEYS) -> None:
     canvas = Canvas(figsize=(9, 3.6), layout="constrained")
     balance, movement = canvas.subplots(1, 2)
     sample = sampled(keys)
-    for name, owners in WAYS.items():
+    for name, way in WAYS.items():
         style = {"label": name, "color": COLOURS[name], "marker": MARKERS[name], "markersize": 4}
-        balance.plot(NODES, loads(sample, owners), **style)
-        movement.plot(NODES, moves(sample, owners), **style)
+        loads, moves = loads_and_moves(sample, way)
+        balance.plot(NODES, loads, **style)
+        movement.plot(NODES, moves, **style)
     movement.plot(NODES, [100 / (n + 2) for n in NODES], "k:", label="its share")
     balance.set(title="Load of the fullest of N nodes, one of weight 2", ylim=(1, None))
     balance.set(xlabel="N", ylabel="of its share")
@@ -45,15 +46,8 @@ def draw(path: Path = PLOT, keys: int = KEYS) -> None:
     canvas.savefig(path, metadata={"Date": None})
 
 
-def loads(sample: list[str], owners: Owners) -> list[float]:
-    """Return the load of the fullest node of each number of them."""
-    return [
-        fullest(placed(sample, owners(one_heavier(number))), one_heavier(number))
-        for number in NODES
-    ]
-
-
-def moves(sample: list[str], owners: Owners) -> list[float]:
-    """Return the percentage of keys that move when a node is added to each number of them."""
-    where = [placed(sample, owners(one_heavier(number))) for number in [*NODES, NODES[-1] + 1]]
-    return [100 * moving(before, after) for before, after in pairwise(where)]
+def loads_and_moves(sample: list[str], way: Way) -> tuple[list[float], list[float]]:
+    """Return the load of the fullest of each number of nodes, and the % that one more moves."""
+    where = [placed(sample, way(one_heavier(number))) for number in [*NODES, NODES[-1] + 1]]
+    loads = [fullest(keys, one_heavier(number)) for number, keys in zip(NODES, where, strict=False)]
+    return loads, [100 * moving(before, after) for before, after in pairwise(where)]

@@ -6,7 +6,6 @@ the node up to date itself.
 
 import asyncio
 import json
-import os
 import re
 import time
 from collections import defaultdict
@@ -21,7 +20,7 @@ from tornado.httpclient import AsyncHTTPClient
 
 from benchmarks._figures import Figure
 from benchmarks._placing import keys
-from benchmarks._servers import CPUS, SERVER_CPU, away_from_servers, server
+from benchmarks._servers import away_from_servers, keep_away, server
 from benchmarks._session_apps import FIELDS
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.sessions.store import Record
@@ -32,7 +31,7 @@ NODES = 3
 VISITORS = 40
 RATE = 200  # requests a second, of all visitors
 ASKED = "read", "read", "read", "change"
-STEADY = 15.0  # seconds
+STEADY = 10.0  # seconds
 AT_ONCE = 500  # sessions that are copied
 IDLE = 14 * 86400.0  # seconds
 LONGEST = 240.0  # seconds until all nodes are ok
@@ -54,7 +53,7 @@ def measure(quick: bool = False) -> list[Figure]:
     with away_from_servers(), ExitStack() as stack:
         nodes = [stack.enter_context(RedisServer()) for _ in range(NODES)]
         for node in nodes:
-            off_the_app(node)
+            keep_away(node.pid)
         urls = [node.url for node in nodes]
         asyncio.run(fill(urls, sessions))
         app = stack.enter_context(server("benchmarks._session_apps", "sharded", " ".join(urls)))
@@ -62,16 +61,11 @@ def measure(quick: bool = False) -> list[Figure]:
         took = asyncio.run(lose_and_fill(nodes[0], load, steady))
     before, during = load.slowest("before"), load.slowest("catching up")
     return [
-        Figure(f"catching up, {sessions:,} sessions", took, "s", 60),
+        Figure(f"catching up, {SESSIONS:,} sessions", took, "s", 60),
         Figure("p99 before", before, "ms"),
         Figure("p99 while catching up", during, "ms"),
         Figure("p99 while catching up, ratio", during / before, "of before", 2.0),
     ]
-
-
-def off_the_app(node: RedisServer) -> None:
-    """Keep a node off the CPU of the app, if there is another."""
-    os.sched_setaffinity(node.pid, CPUS - {SERVER_CPU} or CPUS)
 
 
 async def fill(urls: list[str], number: int) -> None:
@@ -105,7 +99,7 @@ async def lose_and_fill(node: RedisServer, load: "Load", steady: float) -> float
         load.phase = "restart"
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, partial(node.restart, empty=True))
-        off_the_app(node)
+        keep_away(node.pid)
         load.phase, start = "catching up", loop.time()
         await asyncio.sleep(LOOK)
         await load.until_ok()

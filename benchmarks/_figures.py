@@ -1,9 +1,13 @@
-"""The table of figures."""
+"""What a topic finds: figures, and the tables that show them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import quantiles
 
-COLUMNS = {"topic": 10, "what": 44, "figure": 20, "target": 7, "": 6, "spread": 14}  # widths
+COLUMNS = ("what", "figure", "at most", "", "from ... to")
+MISSED = "**MISSED**"
+
+Spread = tuple[float, float]  # from, to
 
 
 @dataclass(frozen=True)
@@ -14,39 +18,50 @@ class Figure:
     value: float
     unit: str  # "us", "of stock"
     at_most: float | None = None  # the target
-    spread: str = ""  # how far the runs differed: "0.98 to 1.02"
+    spread: Spread | None = None  # how far the runs differed
 
     @property
     def verdict(self) -> str:
-        """``met``, ``MISSED``, or nothing where nothing was promised."""
+        """``met``, `MISSED`, or nothing where nothing was promised."""
         if self.at_most is None:
             return ""
-        return "met" if self.value <= self.at_most else "MISSED"
+        return "met" if self.value <= self.at_most else MISSED
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What `COLUMNS` show of it."""
+        most = "" if self.at_most is None else f"{self.at_most:g}"
+        runs = "" if self.spread is None else " to ".join(map(number, self.spread))
+        return self.what, f"{number(self.value)} {self.unit}", most, self.verdict, runs
 
 
-def spread(values: Iterable[float]) -> str:
+def spread(values: Iterable[float]) -> Spread:
     """Return the lowest and the highest."""
     ordered = sorted(values)
-    return f"{number(ordered[0])} to {number(ordered[-1])}"
+    return ordered[0], ordered[-1]
+
+
+def quartiles(values: Sequence[float]) -> Spread:
+    """Return between which two values half of them are."""
+    first, _, last = quantiles(values, n=4) if len(values) > 1 else [*values] * 3
+    return first, last
 
 
 def number(value: float) -> str:
-    """Return ``value`` as the table shows it."""
-    return f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
+    """Return ``value`` as a table shows it."""
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def header() -> str:
-    """Return the first two lines of a Markdown table."""
-    return f"{_line(COLUMNS)}\n{_line('-' * width for width in COLUMNS.values())}"
+def table(figures: Iterable[Figure]) -> str:
+    """Return a table of figures."""
+    return markdown([COLUMNS, *(figure.cells for figure in figures)])
 
 
-def row(topic: str, figure: Figure) -> str:
-    """Return the line of one figure."""
-    target = "" if figure.at_most is None else f"<= {figure.at_most:g}"
-    shown = f"{number(figure.value)} {figure.unit}"
-    return _line((topic, figure.what, shown, target, figure.verdict, figure.spread))
-
-
-def _line(cells: Iterable[str]) -> str:
-    padded = (cell.ljust(width) for cell, width in zip(cells, COLUMNS.values(), strict=True))
-    return f"| {' | '.join(padded)} |"
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table that is as readable before it is rendered; the first row is its heading."""
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [rows[0], ["-" * width for width in widths], *rows[1:]]
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
+        for line in lines
+    )

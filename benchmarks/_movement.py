@@ -16,6 +16,7 @@ MOST = 1.10  # of the mean
 
 Weights = Mapping[str, int]
 Owners = Callable[[str], tuple[str, ...]]
+Way = Callable[[Weights], Owners]
 Placed = list[tuple[str, ...]]  # in the order of the keys
 
 
@@ -48,7 +49,7 @@ def one_heavier(number: int) -> dict[str, int]:
     return equal(number) | {"node0": 2}
 
 
-WAYS: dict[str, Callable[[Weights], Owners]] = {
+WAYS: dict[str, Way] = {
     "this ring": by_ring,
     "modulo": by_modulo,
     "modulo on a list that repeats": by_list,

@@ -1,123 +1,118 @@
-"""docs/benchmarks.md: every figure of a run, those that lost too, with a plot for each topic."""
+"""docs/benchmarks.md: a part for each topic, of when it was last measured, and a summary of all."""
 
-import os
-import platform
 import re
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
-from benchmarks._figures import Figure, number
+from benchmarks import topics
+from benchmarks._figures import COLUMNS, MISSED, Figure, markdown, table
+from benchmarks._plot import plot
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
-PLOTS = ROOT / "docs" / "benchmarks"
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench`, which took {minutes:.0f} minutes for all of it. Two runs of one program
-differ, and so do two machines: a figure is worth something only next to its yardstick, which was
-measured in the same run, in turn. How each is measured: [speed](speed.md).
-
-How to read a line: the figure, the most that was promised, whether that was met (**MISSED** where
-not), and between which values the runs were. The lower, the better, all of them. In the plots a bar
-is a figure, as a share of what was promised: past the line it is missed.
-
-{machine}
+What this package costs next to stock Tornado, to the same written by hand, and to other libraries,
+with the figures that lost. `make bench` measures all of it and writes this page; with
+`TOPIC=forms` it measures one topic anew and leaves the others as they are.
 """
+READING = """\
+## How to read
 
-# Of a plot, in pixels.
-WIDTH, LABEL, BAR, GAP = 760, 380, 16, 8
-SCALE = 180  # from nothing to the target
-LONGEST = 2.0  # targets
+**A line.** "0.10 of WTForms", at most 0.25, met, 0.07 to 0.13: a tenth of what WTForms takes for
+the same work; a quarter was the target, which is met; single rounds of the run were between 0.07
+and 0.13. Less is better in every line. A line with no target is a yardstick, or there to be known.
+
+**A plot.** A bar is a figure as a share of its target: green up to the black line, red past it.
+The thin line goes from the lowest round to the highest.
+
+**What to trust.** Ratios: both sides ran in the same run, in turn, so what slows the machine slows
+both. Microseconds are of this machine alone. Costs are CPU time, unless it says that they are time
+or memory. Where a yardstick was measured against itself ("again"), a difference no larger than
+that one is noise. Below each table stands when it was measured, on what, and how busy other
+programs kept the machine.
+"""
+MEASURED = re.compile(r"Measured (\S+) \S+ UTC in (\d+) s")
 
 
-def write(figures: Mapping[str, Sequence[Figure]], seconds: float) -> None:
-    """Write the page and its plots."""
-    PLOTS.mkdir(exist_ok=True)
-    for topic, found in figures.items():
-        if svg := plot(found):
-            (PLOTS / f"{topic}.svg").write_text(svg)
-    PAGE.write_text(page(figures, seconds))
+def write(topic: str, figures: Sequence[Figure], conditions: str, path: Path = PAGE) -> None:
+    """Put one topic into the page, and its plot beside; the other topics stay as they are."""
+    measured = read(path.read_text()) if path.exists() else {}
+    measured[topic] = f"{table(figures)}\n\n*{conditions}*\n"
+    path.write_text(page(measured))
+    if svg := plot(figures):
+        drawing = path.with_suffix("") / f"{topic}.svg"
+        drawing.parent.mkdir(exist_ok=True)
+        drawing.write_text(svg)
 
 
-def page(figures: Mapping[str, Sequence[Figure]], seconds: float) -> str:
+def read(text: str) -> dict[str, str]:
+    """Return what a page has that was measured, of the topics that there are today."""
+    parts = re.findall(r"^## (\w+)$(?:.*?)(^\| what .*?\*\n)", text, re.MULTILINE | re.DOTALL)
+    return {topic: measured for topic, measured in parts if topic in topics()}
+
+
+def page(measured: Mapping[str, str]) -> str:
     """Return the Markdown."""
-    head = INTRODUCTION.format(minutes=seconds / 60, machine=machine())
-    return "\n".join([head, *(section(topic, found) for topic, found in figures.items())])
+    ordered = {topic: measured[topic] for topic in topics() if topic in measured}
+    sections = map(section, ordered, ordered.values())
+    return "\n".join([INTRODUCTION, summary(ordered), READING, *sections])
 
 
-def machine() -> str:
-    """Return on what it was measured."""
-    packages = [f"{name} {version(name)}" for name in dependencies()]
-    return (
-        f"{os.cpu_count()} CPUs ({processor()}), {platform.system()}, "
-        f"{platform.python_implementation()} {platform.python_version()}; {', '.join(packages)}. "
-        f"At the end {os.getloadavg()[1]:.1f} processes wanted to run, those of this among them."
-    )
+def summary(measured: Mapping[str, str]) -> str:
+    """Return how many targets were met, by topic, and the figures that missed theirs."""
+    aimed = {topic: [row for row in rows(part) if row[3]] for topic, part in measured.items()}
+    overview, days, seconds = [("topic", "what is measured", "met", "seconds")], set(), 0
+    for topic, part in measured.items():
+        when = MEASURED.search(part)
+        assert when
+        overview.append((link(topic), about(topic)[0], met(aimed[topic]), when[2]))
+        days.add(when[1])
+        seconds += int(when[2])
+    every, took = met([*chain(*aimed.values())]), f"{seconds / 60:.0f} minutes"
+    told = [
+        "## In short",
+        f"{every} targets are met. It took {took}, on {' and '.join(sorted(days))}.",
+        markdown(overview),
+    ]
+    missed = [(topic, row) for topic, each in aimed.items() for row in each if MISSED in row]
+    if missed:
+        lines = [(link(topic), *row[:3], row[4]) for topic, row in missed]
+        told += ["Missed:", markdown([("topic", *COLUMNS[:3], COLUMNS[4]), *lines])]
+    return "\n\n".join(told) + "\n"
 
 
-def processor() -> str:
-    """Return the model of the CPU, where Linux tells it."""
-    path = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.*)", path.read_text()) if path.exists() else None
-    return found[1] if found else platform.machine()
+def link(topic: str) -> str:
+    """Return a link to a topic's part of the page."""
+    return f"[{topic}](#{topic})"
 
 
-def dependencies() -> list[str]:
-    """Return the names of what is measured, and of what it is measured next to."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    listed = project["dependencies"] + extras["redis"] + extras["mysql"] + extras["tornado-mysql"]
-    names = [re.split(r"[<>=\[]", each)[0] for each in [*listed, *extras["bench"]]]
-    return [name for name in dict.fromkeys(names) if name != "tornado-ext"]
+def met(lines: Sequence[tuple[str, ...]]) -> str:
+    """Return how many of these rows, which have targets, meet them."""
+    return f"{sum(MISSED not in row for row in lines)} of {len(lines)}"
 
 
-def section(topic: str, figures: Sequence[Figure]) -> str:
-    """Return the part of one topic: what its module says of itself, a plot and a table."""
-    about = (import_module(f"benchmarks.{topic}").__doc__ or "").strip()
-    shown = f"\n![{topic}](benchmarks/{topic}.svg)\n" if plot(figures) else ""
-    return "\n".join([f"## {topic}\n\n{about}\n{shown}", *table(figures), ""])
+def section(topic: str, measured: str) -> str:
+    """Return the part of one topic: what its module says of itself, a plot, a table, and when."""
+    drawn = any(float(most or 0) for _, _, most, *_ in rows(measured))
+    shown = f"![{topic}](benchmarks/{topic}.svg)" if drawn else ""
+    return "\n\n".join(filter(None, [f"## {topic}", *about(topic), shown, measured]))
 
 
-def table(figures: Sequence[Figure]) -> Iterator[str]:
-    """Yield the lines of a table."""
-    yield "| what | figure | promised | | runs |"
-    yield "|---|---|---|---|---|"
-    for figure in figures:
-        target = "" if figure.at_most is None else f"<= {figure.at_most:g}"
-        verdict = "**MISSED**" if figure.verdict == "MISSED" else figure.verdict
-        shown = f"{number(figure.value)} {figure.unit}"
-        yield f"| {figure.what} | {shown} | {target} | {verdict} | {figure.spread} |"
+def about(topic: str) -> tuple[str, str]:
+    """Return what a topic says of itself: the first line, and the rest."""
+    first, _, rest = (import_module(f"benchmarks.{topic}").__doc__ or "").strip().partition("\n")
+    return first, rest.strip()
 
 
-def plot(figures: Sequence[Figure]) -> str:
-    """Return an SVG with a bar for each figure that has a target; nothing if none has."""
-    promised = [figure for figure in figures if figure.at_most]
-    if not promised:
-        return ""
-    height = len(promised) * (BAR + GAP) + GAP
-    bars = "\n".join(bar(figure, row) for row, figure in enumerate(promised))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-        f'height="{height}" font-family="sans-serif" font-size="12">\n'
-        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n{bars}\n'
-        f'<path d="M{LABEL + SCALE} 0V{height}" stroke="#000"/>\n</svg>\n'
-    )
+def rows(text: str) -> list[tuple[str, ...]]:
+    """Return the cells of each line of a table, but for its heading."""
+    lines = [line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return [tuple(cell.strip() for cell in line) for line in lines[2:]]
 
 
-def bar(figure: Figure, row: int) -> str:
-    """Return one bar with its label."""
-    assert figure.at_most
-    share = min(max(0.01, figure.value / figure.at_most), LONGEST)
-    top = GAP + row * (BAR + GAP)
-    colour = "#2e7d32" if figure.verdict == "met" else "#c62828"
-    label = escape(f"{figure.what}: {number(figure.value)} of {figure.at_most:g}")
-    return (
-        f'<text x="{LABEL - 8}" y="{top + BAR - 4}" text-anchor="end">{label}</text>'
-        f'<rect x="{LABEL}" y="{top}" width="{share * SCALE:.0f}" height="{BAR}" fill="{colour}"/>'
-    )
+if __name__ == "__main__":  # after a change of what is said: nothing is measured
+    PAGE.write_text(page(read(PAGE.read_text())))

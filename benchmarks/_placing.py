@@ -18,23 +18,23 @@ PEER_BATCH = 20
 
 def measure(quick: bool = False) -> list[Figure]:
     """Return what a key takes in rings of some sizes."""
-    batches, sizes = (2, NODES[:1]) if quick else (BATCHES, NODES)
+    batches = 2 if quick else BATCHES
     figures = []
-    for number in sizes:
-        names = [f"node{n}" for n in range(number)]
-        theirs = HashRing(names, vnodes=VNODES)
-
-        def by_range(key: str, ring: HashRing = theirs) -> object:
-            return list(ring.range(key, size=2))
-
+    for number in NODES:
+        names = [f"node{n}" for n in range(NODES[0] if quick else number)]
         ours = microseconds(Ring(names).owners, batches, BATCH)
-        peer = median(microseconds(by_range, batches, PEER_BATCH))
+        theirs = microseconds(by_range(HashRing(names, vnodes=VNODES)), batches, PEER_BATCH)
         at_most, title = AT_MOST.get(number), f"placing a key, {number} nodes"
         figures += [
             Figure(title, median(ours), "us", at_most, spread(ours)),
-            Figure(f"{title}, uhashring", peer, "us"),
+            Figure(f"{title}, uhashring", median(theirs), "us", spread=spread(theirs)),
         ]
     return figures
+
+
+def by_range(ring: HashRing) -> Callable[[str], object]:
+    """Return how uhashring finds two owners of a key."""
+    return lambda key: list(ring.range(key, size=2))
 
 
 def microseconds(place: Callable[[str], object], batches: int, batch: int) -> list[float]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -18,6 +19,7 @@ from tornado.wsgi import WSGIContainer
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CPUS = os.sched_getaffinity(0)
 SERVER_CPU = max(CPUS)  # of every server, so that each has the same neighbours
+PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 IDLE = 0.005  # seconds; Linux 6 brings the clock of a running process up to date every 4 ms
 
 
@@ -52,10 +54,20 @@ def server(module: str, *arguments: str) -> Iterator[Server]:
             process.stdin.close()
 
 
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+
+
+def keep_away(pid: int) -> None:
+    """Keep a process off the servers' CPU, if there is another."""
+    os.sched_setaffinity(pid, CPUS - {SERVER_CPU} or CPUS)
+
+
 @contextmanager
 def away_from_servers() -> Iterator[None]:
     """Keep this process off the servers' CPU, if there is another."""
-    os.sched_setaffinity(0, CPUS - {SERVER_CPU} or CPUS)
+    keep_away(os.getpid())
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -228,7 +228,7 @@ def _use(path: str, session: Any) -> str:
     return f"hello {session['name']}"
 
 
-SERVED: dict[str, Callable[[str], Awaitable[None]]] = {
+SERVED: dict[str, Callable[[str], Coroutine[Any, Any, None]]] = {
     each.__name__: each
     for each in (
         *(tornado, by_hand, ours, sharded),

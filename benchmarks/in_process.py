@@ -1,6 +1,12 @@
 """The cost of a request on a connection that sends nothing: Tornado and Python, no sockets.
 
-``python -m benchmarks.in_process CASE BATCHES`` prints that of one case, in microseconds.
+The CPU time from a request's parsed headers to its reply: the handler, Tornado around it, and our
+part; no parsing, no system calls. The handler writes five bytes, so these ratios are the worst
+there are: one that does something has the same few microseconds added to more. Requests are in
+flight together, 20 in a batch, and the fastest batch counts, for everything that makes a batch
+slower is the machine. The garbage collector is off, as in `timeit`: what a request leaves to it is
+counted by [memory](#memory). A process serves one case alone, because CPython adapts its bytecode
+to the classes that it meets; "from ... to" are such processes.
 """
 
 import asyncio
@@ -17,6 +23,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from benchmarks._cases import CASES
 from benchmarks._figures import Figure, spread
 
+NEXT_TO: tuple[str, ...] = ()
 TARGETS = {  # of stock
     "mixins, nothing to do": 1.20,
     "five def middlewares": 1.35,

@@ -1,6 +1,9 @@
 """The CPU time of a server process per request, through sockets.
 
-``python -m benchmarks.sockets CASE`` is such a process.
+The kernel's part is in it. One request after the other on a kept connection; all servers share one
+CPU, and the client has another. The servers take turns every 30 requests; a ratio is taken within
+each round and the median counts. Each line is over sets of fresh processes, for two that run the
+same code differ by some percent: no difference below that of "stock again" means anything.
 """
 
 import asyncio
@@ -12,10 +15,11 @@ from benchmarks._cases import CASES
 from benchmarks._figures import Figure, spread
 from benchmarks._servers import Client, Server, away_from_servers, serve, server
 
+NEXT_TO: tuple[str, ...] = ()
 TARGETS = {"stock again": None, "mixins, nothing to do": 1.03}  # of stock
 COMPARED = ("stock", *TARGETS)
-TURNS = 12  # of fresh processes: two that run the same code differ by some percent
-ROUNDS = 40  # in each turn, the processes one after the other, always in the same order
+TURNS = 10  # of fresh processes: two that run the same code differ by some percent
+ROUNDS = 30  # in each turn, the processes one after the other, always in the same order
 REQUESTS = 30  # in each round, one after the other on one connection
 
 Costs = dict[str, float]  # by case, in microseconds

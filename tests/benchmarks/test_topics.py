@@ -4,8 +4,11 @@ from importlib import import_module
 
 import pytest
 
-from benchmarks.__main__ import main, topics
+from benchmarks import topics
+from benchmarks.__main__ import main
 from benchmarks._figures import Figure
+from benchmarks._machine import named
+from benchmarks._page import PAGE, read, rows
 
 
 @cache
@@ -28,6 +31,18 @@ def test_a_topic_runs_and_names_its_figures(topic: str) -> None:
         assert figure.what
         assert figure.unit
         assert math.isfinite(figure.value)
+
+
+@pytest.mark.parametrize("topic", topics())
+def test_the_page_has_every_row_that_a_topic_makes_with_its_target(topic: str) -> None:
+    made = [(figure.what, figure.cells[2]) for figure in quick(topic)]
+    assert [(what, most) for what, _, most, *_ in rows(read(PAGE.read_text())[topic])] == made
+
+
+@pytest.mark.parametrize("topic", topics())
+def test_a_topic_names_the_versions_that_it_depends_on(topic: str) -> None:
+    for name in import_module(f"benchmarks.{topic}").NEXT_TO:
+        assert named(name)[-1].isdigit()
 
 
 def test_memory_that_a_request_keeps_is_seen() -> None:

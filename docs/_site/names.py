@@ -2,6 +2,8 @@
 
 import builtins
 import re
+from collections import defaultdict
+from functools import lru_cache
 from pathlib import Path
 from pydoc import locate
 
@@ -26,7 +28,8 @@ def find(app, env, node, contnode):
         return None
     target = node["reftarget"]
     objects = env.get_domain("py").objects
-    named = [name for name in objects if name.endswith(f".{target}")]
+    ends = by_last_part(tuple(objects))[target.rpartition(".")[2]]
+    named = [name for name in ends if name.endswith(f".{target}")]
     if named:
         name = min(named, key=len)
         found = objects[name]
@@ -35,6 +38,15 @@ def find(app, env, node, contnode):
     if target in FOREIGN or hasattr(builtins, target) or exists(target, node.get("py:class")):
         return contnode
     return None
+
+
+@lru_cache(1)
+def by_last_part(names):
+    """Return the names that end with each part: they are looked for thousands of times."""
+    found = defaultdict(list)
+    for name in names:
+        found[name.rpartition(".")[2]].append(name)
+    return found
 
 
 def exists(target, inside):

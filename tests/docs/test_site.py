@@ -29,6 +29,7 @@ def built(
     """What Sphinx has read of all pages and docstrings; `make docs` writes the pages, too."""
     read = tmp_path_factory.mktemp("read")
     command = [sys.executable, "-m", "sphinx", "-b", "dummy", "-W", "--keep-going", "-q"]
+    command += ["-D", "smartquotes=0"]  # a fifth of its time
     done = subprocess.run(
         [*command, "-d", read, DOCS, read / "site"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

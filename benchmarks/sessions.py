@@ -56,7 +56,7 @@ def figures(kind: str, costs: Sequence[Costs]) -> Iterator[Figure]:
     """Yield what each adds, and how ours compares."""
     for name in HELLOS:
         values = [each[name] for each in costs]
-        yield Figure(f"{kind}, {name}", median(values), "us", spread=quartiles(values))
+        yield Figure(f"{kind}, {said(name)}", median(values), "us", spread=quartiles(values))
     yield ratio(f"{kind}, ratio to by hand", costs, "by_hand", TARGETS[kind])
     best = min(PEERS, key=lambda peer: median(each[peer] for each in costs))
     yield ratio(f"{kind}, ratio to the best peer", costs, best, 1.0)
@@ -65,7 +65,12 @@ def figures(kind: str, costs: Sequence[Costs]) -> Iterator[Figure]:
 def ratio(what: str, costs: Sequence[Costs], peer: str, at_most: float) -> Figure:
     """Return the ratio of the medians; a round alone is too short for one of its own."""
     ours, theirs = (median(each[name] for each in costs) for name in ("ours", peer))
-    return Figure(what, ours / theirs, f"of {peer}", at_most)
+    return Figure(what, ours / theirs, f"of {said(peer)}", at_most)
+
+
+def said(name: str) -> str:
+    """Return the name of an app as a table shows it."""
+    return name.replace("_", " ")
 
 
 def wait(browser: Browser) -> float:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def test_what_the_machine_does_for_itself_is_not_what_others_take() -> None:
     subprocess.run([sys.executable, "-c", SPIN], check=True)
     assert _machine.own() - before[0] > 0.4
     assert _machine.busy() - before[1] > 0.4
+
+
+def test_what_others_take_of_all_cpus_is_told() -> None:
+    before = time.monotonic() - 10, _machine.busy() - 5 * _machine.CPUS, _machine.own()
+    told = _machine.Run(*before).conditions([])
+    assert "UTC in 10 s; other programs took 50% of the CPUs" in told
 
 
 def test_a_server_that_is_not_installed_is_named(

@@ -152,6 +152,47 @@ async def test_deletions_on_a_marked_node_do_not_undo_what_it_missed(
 # A node that comes back.
 
 
+@pytest.fixture
+def filling(store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set it to have nodes filled from now on, after the store has begun."""
+    fill, begins = Transfer._fill, asyncio.Event()
+
+    async def fill_later(self: Transfer, node: Node, ring_id: str) -> bool:
+        await begins.wait()
+        return await fill(self, node, ring_id)
+
+    monkeypatch.setattr(Transfer, "_fill", fill_later)
+    return begins
+
+
+@pytest.mark.usefixtures("filling")
+@pytest.mark.gen_test
+async def test_copy_of_a_node_that_catches_up_is_not_believed(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    on(shards["b"], "DEL", f"session:{key}")  # as if it had ended there
+    shards["a"].kill()
+    shards["a"].restart()
+    await becomes(store, "a", "catching up")
+    assert await store.load(key) is None
+
+
+@pytest.mark.usefixtures("filling")
+@pytest.mark.gen_test
+async def test_close_does_not_wait_until_nodes_are_filled_though_one_is_away(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    for name in "ac":
+        on(shards[name], "FLUSHALL")
+    while not on(shards["a"], "EXISTS", "claim"):
+        await asyncio.sleep(0.01)
+    shards["a"].kill()
+    async with asyncio.timeout(3):
+        await store.close()
+
+
 @pytest.mark.gen_test
 async def test_node_that_is_emptied_while_it_is_filled_is_filled_again(
     shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
@@ -176,8 +217,9 @@ async def test_node_that_is_emptied_while_it_is_filled_is_filled_again(
 
 @pytest.mark.gen_test
 async def test_marks_that_old_data_brings_along_do_not_keep_sessions_away(
-    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+    shards: Shards, store: ShardedRedisStore, filling: asyncio.Event
 ) -> None:
+    filling.set()
     key = owned_by(store, "a", "b")
     await store.create(key, RECORD, TTL)
     shards["b"].kill()
@@ -186,18 +228,12 @@ async def test_marks_that_old_data_brings_along_do_not_keep_sessions_away(
     shards["b"].restart()
     await settle(store)
     await store.save(key, change(a="3"))
-    fill, served = Transfer._fill, asyncio.Event()
-
-    async def fill_later(self: Transfer, node: Node, ring_id: str) -> bool:
-        await served.wait()  # as if it took long
-        return await fill(self, node, ring_id)
-
-    monkeypatch.setattr(Transfer, "_fill", fill_later)
+    filling.clear()
     shards["a"].kill()
     put_back(shards["a"], kept)
     shards["a"].restart()
     assert (await store.load(key) or RECORD).fields == {"a": "3"}
-    served.set()
+    filling.set()
     await settle(store)
 
 

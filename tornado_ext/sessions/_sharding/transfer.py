@@ -4,12 +4,13 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tornado.log import app_log
 
 from tornado_ext.sessions._sharding import scripts
-from tornado_ext.sessions._sharding.node import MARKED, Key, Node, mark_key
+from tornado_ext.sessions._sharding.node import MARKED, Key, Node, NodeFailed, mark_key
 from tornado_ext.sessions.errors import SessionCorrupt
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Transfer:
             filled = node.state(self._ring) == MARKED or await self._fill(node, ring_id)
             await self._settle_marks(node)
         finally:
-            await self._claim(node, 0.001)
+            with suppress(NodeFailed):  # it ends by itself; and who is cancelled is to end
+                await self._claim(node, 0.001)
         return filled
 
     async def _claim(self, node: Node, seconds: float) -> bool:

@@ -220,6 +220,16 @@ async def test_the_time_that_the_reader_takes_is_no_wait_of_an_iteration(db: Dat
 
 
 @gen_test
+async def test_the_time_limit_of_one_statement_does_not_end_an_iteration(
+    url: str, make_db: MakeDatabase
+) -> None:
+    db = make_db(url, max_size=1)
+    await db.fetch_value("SELECT 1", timeout=0.1)
+
+    assert len([row async for row in db.iterate(f"SELECT SLEEP(0.1) FROM {seq(3)}")]) == 3
+
+
+@gen_test
 async def test_the_server_is_told_a_limit_when_it_changes(db: Database) -> None:
     async def limit(timeout: float | None) -> float:
         value = await db.fetch_value(f"SELECT {LIMIT}", timeout=timeout)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from tornado.ioloop import IOLoop
 
-from tornado_ext.mysql import Connection, Database, ProgrammingError
+from tornado_ext.mysql import Connection, ConnectionLost, Database, ProgrammingError
 
 gen_test = pytest.mark.gen_test
 
@@ -89,6 +89,50 @@ async def test_a_transaction_that_ends_before_its_savepoint_is_undone_and_says_s
     with pytest.raises(ProgrammingError, match="another task"):
         await end_early()
     left.set()
+
+    assert await numbers(db) == []
+
+
+@gen_test
+async def test_nothing_is_executed_after_a_transaction_that_ends_before_its_savepoint(
+    db: Database,
+) -> None:
+    left = asyncio.Event()
+
+    async with db.acquire() as connection:
+        with pytest.raises(ProgrammingError, match="another task"):
+            async with connection.transaction() as tx, other_task_in_savepoint(tx, left):
+                pass
+        with pytest.raises(ConnectionLost):  # it would be in a savepoint of no transaction
+            async with connection.transaction():
+                await insert(connection, 1)
+    left.set()
+
+    assert await numbers(db) == []
+
+
+@gen_test
+async def test_nothing_is_executed_after_a_transaction_that_can_not_be_rolled_back(
+    db: Database,
+) -> None:
+    task: asyncio.Task[object] | None = None
+
+    async def fail(connection: Connection) -> None:
+        nonlocal task
+        async with connection.transaction() as tx:
+            await insert(tx, 1)
+            task = asyncio.create_task(tx.execute("DO SLEEP(0.05)"))
+            await asyncio.sleep(0)
+            raise KeyError
+
+    async with db.acquire() as connection:
+        with pytest.raises(KeyError):
+            await fail(connection)
+        assert task is not None
+        with pytest.raises(ConnectionLost):
+            await task
+        with pytest.raises(ConnectionLost):
+            await connection.execute("COMMIT")
 
     assert await numbers(db) == []
 

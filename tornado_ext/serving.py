@@ -116,7 +116,7 @@ class _Process:
         self.children = children
         try:
             asyncio.run(self._run())
-        except BaseException:  # make_app may call sys.exit()
+        except Exception:
             children.failed()
             raise
         children.end()

@@ -139,7 +139,19 @@ async def test_a_restarted_redis_is_used_again(
     await ann.socket.broadcast("lobby", "hello")
     assert [await guest.hears() for guest in (ann, bob, cid)] == ["hello"] * 3
     assert await ann.socket.members("lobby") == ["ann", "bob", "cid"]
-    assert f"Redis at 127.0.0.1:{redis_server.port}/0 is back" in caplog.text
+    assert caplog.text.count(f"Redis at 127.0.0.1:{redis_server.port}/0 is away") == 2
+    assert caplog.text.count(f"Redis at 127.0.0.1:{redis_server.port}/0 is back") == 2
+
+
+@pytest.mark.gen_test
+async def test_health_tells_that_redis_lets_nobody_listen(
+    start: Callable[..., Process], redis_servers: Callable[..., list[RedisServer]]
+) -> None:
+    (server,) = redis_servers(1)
+    await forbid(server, "subscribe")
+    health = await start(RedisBus(server.url)).bus.health()
+    assert health["ok"] is False
+    assert "no permissions" in str(health["why"])
 
 
 @pytest.mark.gen_test

@@ -63,6 +63,29 @@ def test_a_close_that_can_not_be_cancelled_ends_with_the_process(run: Run) -> No
     assert err.index("Can't close") < err.index("Timeout (0:00:00.7")
 
 
+def test_a_child_whose_close_can_not_be_cancelled_says_so_and_ends(run: Run) -> None:
+    process = run(
+        BRIEF + "import os\n"
+        "from tornado_ext.rooms import RedisBus\n"
+        "serving.CLOSE_TIMEOUT = 5.0\n"
+        "os.register_at_fork(after_in_child=lambda: setattr(serving, 'CLOSE_TIMEOUT', 0.2))\n"
+        "bus = RedisBus('redis://127.0.0.1:1')\n"
+        "serve(lambda: make_app(room_bus=bus, store=Stubborn()), 0, grace=0.1, processes=2)"
+    )
+    process.serves()
+    process.send(signal.SIGTERM)
+    status, _, err = process.ends()
+    assert status == 0
+    assert err.count("Timeout (0:00:00.7") == 2
+
+
+def test_what_comes_after_serve_takes_as_long_as_it_likes(run: Run) -> None:
+    process = run(BRIEF + "serve(make_app, 0, grace=0.1)\ntime.sleep(1)\nprint('after')")
+    process.serves()
+    process.send(signal.SIGTERM)
+    assert process.ends() == (0, "after\n", "")
+
+
 def test_a_close_that_is_cancelled_from_inside_does_not_keep_the_others_open(run: Run) -> None:
     process = run(
         "class Careless:\n"

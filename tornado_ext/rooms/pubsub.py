@@ -13,7 +13,7 @@ from tornado_ext._patience import patience
 from tornado_ext._redis import RedisServer
 from tornado_ext._shared import ConnectionLost, Line
 
-FIRST_RETRY, LAST_RETRY = 0.1, 2.0  # seconds between attempts to connect, doubling
+RETRY = 0.1  # seconds between attempts; the connection makes them rarer while Redis is away
 
 OnMessage = Callable[[str, bytes], None]  # channel, payload
 
@@ -105,20 +105,17 @@ class PubSub:
             raise ConnectionError(self._why_not)
 
     async def _keep(self) -> None:
-        wait = FIRST_RETRY
         while True:
             try:
                 await self._hold()
             except Exception as exc:
                 self._report(str(exc) or "no answer")
             finally:
-                if self._line is not None:
-                    self._line, wait = None, FIRST_RETRY
+                self._line = None
                 for number, sent in self._in_flight.items():
                     self._deliver(number, sent, stray=True)
                 self._tried.set()
-            await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311
-            wait = min(2 * wait, LAST_RETRY)
+            await asyncio.sleep(random.uniform(RETRY / 2, RETRY))  # noqa: S311
 
     async def _hold(self) -> None:
         """Connect and listen; raise when the connection is lost."""
@@ -177,6 +174,7 @@ class PubSub:
             self._on_message(sent.channel, sent.payload)
 
     def _report(self, why: str) -> None:
+        self._why_not = f"not connected: {why}"
         if not self._reported:
             self._reported = True
             gen_log.warning("Redis at %s is away: %s", self._server.name, why)

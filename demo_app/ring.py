@@ -1,9 +1,8 @@
 """The ring of session shards as a drawing."""
 
 from collections.abc import Mapping
+from hashlib import md5
 from math import cos, pi, sin
-
-from uhashring import HashRing
 
 from tornado_ext.sessions.sharded import ShardedRedisStore
 
@@ -16,8 +15,8 @@ COLOURS = 6
 
 def place_of(key: str) -> int:
     """Return where a key falls, 0 to `PLACES`."""
-    place: int = HashRing().hashi(key) * PLACES // POSITIONS
-    return place
+    digest = md5(key.encode(), usedforsecurity=False).digest()  # uhashring's; it may not be here
+    return int.from_bytes(digest, "big") * PLACES // POSITIONS
 
 
 KEYS = {place_of(key): key for key in map(str, range(2000))}  # one for each place

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from urllib.parse import quote
@@ -215,28 +215,38 @@ HANDSHAKE = (  # protocol 10, version, thread, salt, capabilities, collation, st
     + b"saltsaltsalt\0mysql_native_password\0"
 )
 OK, FILE_PLEASE = b"\0\0\0\x02\0\0\0", b"\xfb/etc/hostname"
+TOO_LARGE = b"\xff\x81\x04#08S01Got a packet bigger than 'max_allowed_packet' bytes"
+
+
+@asynccontextmanager
+async def server_that_says(*answers: bytes) -> AsyncIterator[tuple[str, asyncio.Future[bytes]]]:
+    """Play a server that answers a login and then each statement; yield where, and what it hears.
+
+    That is what comes after the last answer.
+    """
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number, payload in ((0, HANDSHAKE), (2, OK), *((1, answer) for answer in answers)):
+            if number:
+                await reader.read(2**16)
+            writer.write(struct.pack("<I", len(payload) | number << 24) + payload)
+        heard.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(play, "127.0.0.1", 0) as server:
+        yield f"u:p@127.0.0.1:{server.sockets[0].getsockname()[1]}/d", heard
 
 
 @gen_test
 async def test_a_server_that_asks_for_a_file_by_itself_gets_nothing(
     scheme: str, make_db: MakeDatabase
 ) -> None:
-    answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    async def ask_for_a_file(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for number, payload in ((0, HANDSHAKE), (2, OK), (1, FILE_PLEASE)):
-            writer.write(struct.pack("<I", len(payload) | number << 24) + payload)
-            if payload is not FILE_PLEASE:
-                await reader.read(2**16)
-        answer.set_result(await reader.read())
-        writer.close()
-
-    async with await asyncio.start_server(ask_for_a_file, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with server_that_says(FILE_PLEASE) as (address, heard):
         with pytest.raises(ConnectFailed, match=r"LOAD.*LOCAL"):
-            await make_db(f"{scheme}://u:p@127.0.0.1:{port}/d").fetch_value("SELECT 1")
+            await make_db(f"{scheme}://{address}").fetch_value("SELECT 1")
 
-        assert await answer == b""
+        assert await heard == b""
 
 
 # Errors ------------------------------------------------------------------------------------------
@@ -330,6 +340,17 @@ async def test_a_statement_longer_than_the_server_takes_is_refused_by_name(
         await db.execute("SET GLOBAL max_allowed_packet = DEFAULT")
 
     assert await later.fetch_value("SELECT 1") == 1
+
+
+@gen_test
+async def test_a_server_is_not_asked_for_more_after_a_statement_that_it_found_too_long(
+    scheme: str, make_db: MakeDatabase
+) -> None:
+    async with server_that_says(OK, OK, TOO_LARGE) as (address, heard):
+        with pytest.raises(DataTooLong):
+            await make_db(f"{scheme}://{address}").fetch_value("SELECT 1")
+
+        assert await heard == b""  # it hangs up after this error
 
 
 # Connections -------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """docs/benchmarks.md: a part for each topic, of when it was last measured, and a summary of all."""
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from benchmarks import topics
 from benchmarks._figures import COLUMNS, MISSED, Figure, markdown, table
 from benchmarks._plot import plot
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 INTRODUCTION = """\
 # Benchmarks
@@ -103,8 +104,12 @@ def section(topic: str, measured: str) -> str:
 
 
 def about(topic: str) -> tuple[str, str]:
-    """Return what a topic says of itself: the first line, and the rest."""
-    first, _, rest = (import_module(f"benchmarks.{topic}").__doc__ or "").strip().partition("\n")
+    """Return what a topic says of itself: the first line, and the rest.
+
+    It is read, not imported: what else a process holds changes what is measured in it.
+    """
+    said = ast.get_docstring(ast.parse((HERE / f"{topic}.py").read_text())) or ""
+    first, _, rest = said.partition("\n")
     return first, rest.strip()
 
 

@@ -1,11 +1,10 @@
 """Run the app: ``python -m demo_app --port 8888``. See ``--help``."""
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from functools import partial
 from logging import WARNING
 from pathlib import Path
-from signal import SIGINT
 from typing import NoReturn
 
 from tornado.log import access_log, enable_pretty_logging
@@ -15,7 +14,7 @@ from demo_app.config import Config
 from tornado_ext.errors import TornadoExtError
 from tornado_ext.serving import serve
 
-LAST_PORT = 65535
+PORT_HELP = "8888; 0 is one that is free"
 BODY_LIMIT = 64 * 1024  # bytes of a request; Tornado's own is 100 MiB, in memory
 
 
@@ -33,8 +32,6 @@ def main() -> None:
         run(parse())
     except TornadoExtError as exc:
         sys.exit(f"demo_app: {exc}")
-    except KeyboardInterrupt:  # before it served, or a second one, which ends it at once
-        sys.exit(128 + SIGINT)
 
 
 def run(config: Config) -> None:
@@ -54,9 +51,7 @@ def run(config: Config) -> None:
 def parse() -> Config:
     """Read the command line."""
     parser = Parser(prog="demo_app", description="A login and chat app on tornado-ext.")
-    parser.add_argument(
-        "--port", type=port, default=Config.port, help="8888; 0 is one that is free"
-    )
+    parser.add_argument("--port", type=int, default=Config.port, help=PORT_HELP)
     parser.add_argument("--address", default=Config.address, help="to listen on (127.0.0.1)")
     parser.add_argument("--data", type=Path, default=Config.data, help="directory for files (var)")
     parser.add_argument(
@@ -78,13 +73,6 @@ def parse() -> Config:
         " the port then",
     )
     return Config(**vars(parser.parse_args()))
-
-
-def port(text: str) -> int:
-    """Return a TCP port; 0 is one that is free."""
-    if not text.isdecimal() or int(text) > LAST_PORT:
-        raise ArgumentTypeError(f"{text!r} is not a port: 0 to {LAST_PORT}")
-    return int(text)
 
 
 if __name__ == "__main__":

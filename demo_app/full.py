@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from signal import SIGINT
 
-from demo_app.__main__ import Parser, port, run
+from demo_app.__main__ import PORT_HELP, Parser, run
 from demo_app.config import Config
 from tornado_ext.errors import TornadoExtError
 from tornado_ext.testing import MariaDBServer, RedisServer
@@ -39,9 +39,7 @@ Ctrl-C stops all of it.
 def main() -> None:
     """Run all of it until Ctrl-C or SIGTERM."""
     parser = Parser(prog="demo_app.full", description="The app on private servers.")
-    parser.add_argument(
-        "--port", type=port, default=Config.port, help="8888; 0 is one that is free"
-    )
+    parser.add_argument("--port", type=int, default=Config.port, help=PORT_HELP)
     parser.add_argument("--database", choices=["mysql", "mysql+tornado"], default="mysql")
     args = parser.parse_args()
     try:

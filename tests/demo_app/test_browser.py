@@ -21,13 +21,23 @@ from tornado_ext.testing._process import free_port
 
 ADDRESS = r"http://127\.0\.0\.1:\d+"
 AXE = Path(next(iter(axe_core_python.__path__)), "axe.min.js")
+IS_TOO_WIDE = "return document.scrollingElement.scrollWidth > innerWidth"
 RUN_AXE = "const done = arguments[0]; axe.run().then(found => done(found.violations))"
-# Let time pass 20 times as fast, and note what is shown of the connection.
+# Let time pass 20 times as fast, and note what is shown of the connection and when it is tried.
 HURRY = """
 window.later = setTimeout;
-window.setTimeout = (work, wait) => later(work, wait / 20);
+window.waits = [];
+window.setTimeout = (work, wait) => {
+    if (work === connect) waits.push(wait);
+    return later(work, wait / 20);
+};
 window.states = [];
 new MutationObserver(() => states.push(state.textContent)).observe(state, { childList: true });
+"""
+TEN_WAITS = """
+const done = arguments[0];
+const look = () => waits.length < 10 ? later(look, 20) : done(waits.slice(0, 10));
+look();
 """
 SHARD = r"session shard (?P<name>\w)  127\.0\.0\.1:(?P<port>\d+) +pid (?P<pid>\d+)$"
 
@@ -196,6 +206,8 @@ def test_reading_works_without_javascript(drivers: list[Chrome], embedded: Progr
         jan.open("/")
         jan.log_out()
         assert jan.path == "/login"
+        jan.log_in()
+        assert jan.path == "/"
     finally:
         jan.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
@@ -260,16 +272,23 @@ def test_message_written_while_the_network_is_cut_is_sent_when_it_is_back(
         assert mia.texts("#pending li") == []
 
 
-def test_browser_connects_again_after_a_restart(drivers: list[Chrome]) -> None:
+def test_browser_connects_again_after_a_restart_at_random_intervals_that_double(
+    drivers: list[Chrome],
+) -> None:
     with Program("demo_app", f"--port={free_port()}") as program:
         address = program.prints(ADDRESS)[0][0]
         ann, ben = people = meet(drivers, [address, address], ["ann", "ben"])
         for each in people:
             each.register()
             each.enter("lobby")
+            each.driver.execute_script(HURRY)  # type: ignore[no-untyped-call]
         program.end()
         for each in people:
             each.wait_for(lambda each=each: each.texts("#state"), ["Reconnecting"])
+            waits = each.driver.execute_async_script(TEN_WAITS)  # type: ignore[no-untyped-call]
+            for wait, most in zip(waits, [500, 1000, 2000, 4000, 8000, *[15000] * 5], strict=True):
+                assert most / 2 <= wait <= most
+            assert len({round(wait) for wait in waits[-5:]}) > 1
         program.restart()
         for each in people:
             each.wait_until_connected()
@@ -382,9 +401,12 @@ def violations(person: Person) -> list[str]:
     """Return what axe-core finds on the page: a light desktop, then a dark phone."""
     found: list[str] = []
     person.driver.execute_script(AXE.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
-    for scheme, width in (("dark", 390), ("light", 1280)):
+    for scheme, width in (("dark", 320), ("light", 1280)):
         look(person.driver, scheme)
-        person.driver.set_window_size(width, 844)
+        metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+        person.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        if person.driver.execute_script(IS_TOO_WIDE):  # type: ignore[no-untyped-call]
+            found.append(f"scrolls sideways at {width} pixels")
         rules = person.driver.execute_async_script(RUN_AXE)  # type: ignore[no-untyped-call]
         found += [f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in rules]
     return found

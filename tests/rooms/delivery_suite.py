@@ -148,6 +148,7 @@ class DeliverySuite:
         self, process: Process, writes: list[IOStream]
     ) -> None:
         ann = await process.guest()
+        writes.clear()
         await ann.socket.broadcast("lobby", "hello")
         assert ann.socket._ext_outgoing._stream in writes
 

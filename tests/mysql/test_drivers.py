@@ -1,8 +1,10 @@
 """What every driver must do: the same values, errors and guarantees whichever library speaks."""
 
 import asyncio
+import gc
 import random
 import struct
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +16,7 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler
 
-from tests.mysql.server import MYSQLD
+from tests.mysql.server import MYSQLD, seq
 from tornado_ext.errors import Unavailable
 from tornado_ext.mysql import (
     AuthenticationFailed,
@@ -146,6 +148,21 @@ async def test_a_value_longer_than_a_packet_comes_through(
             assert await later.fetch_value("SELECT 1") == 1
     finally:
         await db.execute("SET GLOBAL max_allowed_packet = DEFAULT")
+
+
+@gen_test
+async def test_a_connection_does_not_hold_the_rows_that_it_returned(db: Database) -> None:
+    async with db.acquire() as connection:
+        await connection.fetch_value("SELECT 1")
+        tracemalloc.start()
+        try:
+            assert len(await connection.fetch_all(f"SELECT REPEAT('x', 9999) FROM {seq(500)}"))
+            gc.collect()
+            held, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert peak > 5_000_000 > 5 * held
 
 
 # Queries -----------------------------------------------------------------------------------------

@@ -305,35 +305,47 @@ async def test_replaced_session_is_told_what_any_owner_had(
 
 
 @pytest.fixture
-def doubted(store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each node takes one write, and then another request finds out that it has missed one."""
+def unanswered(store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each node takes one write whose answer is lost."""
     for node in store._replicas.nodes.values():
 
-        async def write(*args: object, node: Node = node, took: list[object] = []) -> object:  # noqa: B006
+        async def write(*args: object, node: Node = node, lost: list[object] = []) -> object:  # noqa: B006
             verdict = await Node.write(node, *args)  # type: ignore[arg-type]
-            if not took:
-                took.append(verdict)
-                store._replicas._missed(node, [node])
+            if not lost:
+                lost.append(verdict)
+                raise node.failure(TimeoutError("no answer"))
             return verdict
 
         monkeypatch.setattr(node, "write", write)
 
 
-@pytest.mark.usefixtures("doubted")
+@pytest.mark.usefixtures("unanswered")
 @pytest.mark.gen_test
 async def test_create_that_is_sent_again_finds_its_own_record(store: ShardedRedisStore) -> None:
     await store.create("key", RECORD, TTL)
     assert await store.load("key") == RECORD
 
 
-@pytest.mark.parametrize("replaced_for", [0, 60])
 @pytest.mark.gen_test
 async def test_delete_that_is_sent_again_returns_what_it_has_ended(
-    store: ShardedRedisStore, request: pytest.FixtureRequest, replaced_for: float
+    store: ShardedRedisStore, request: pytest.FixtureRequest
 ) -> None:
     await store.create("key", RECORD, TTL)
-    request.getfixturevalue("doubted")
-    assert await store.delete("key", replaced_for=replaced_for) == RECORD
+    request.getfixturevalue("unanswered")
+    assert await store.delete("key", replaced_for=60) == RECORD
+
+
+@pytest.mark.gen_test
+async def test_tombstone_that_an_owner_has_missed_is_given_to_it_as_it_is(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    await store.delete(key, replaced_for=60)
+    on(shards["b"], "DEL", f"session:{key}")
+    await store.delete(key)
+    tombstones = [on(shards[name], "HGETALL", f"session:{key}") for name in "ab"]
+    assert tombstones[0] == tombstones[1]
 
 
 @pytest.mark.gen_test
@@ -354,24 +366,6 @@ async def test_owner_is_not_blamed_for_one_that_took_a_write_and_died(
     with pytest.raises(StoreUnavailable, match="what took the write is away"):
         await store.save(key, change(b="2"))
     assert b.marks == 0
-
-
-@pytest.mark.gen_test
-async def test_replaced_session_is_returned_though_every_answer_was_lost_once(
-    store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await store.create("key", RECORD, TTL)
-    for node in store._replicas.nodes.values():
-
-        async def write(*args: object, node: Node = node, lost: list[object] = []) -> object:  # noqa: B006
-            verdict = await Node.write(node, *args)  # type: ignore[arg-type]
-            if not lost:
-                lost.append(verdict)
-                raise node.failure(TimeoutError("no answer"))
-            return verdict
-
-        monkeypatch.setattr(node, "write", write)
-    assert await store.delete("key", replaced_for=60) == RECORD
 
 
 # Changes of the ring.
@@ -455,6 +449,16 @@ async def test_full_node_loses_neither_writes_nor_logouts(
     shards["b"].kill()
     assert (await store.load(key) or RECORD).fields == {"a": "2"}
     assert await store.load(ended) is None
+
+
+@pytest.mark.gen_test
+async def test_nodes_that_are_all_full_are_named(shards: Shards, store: ShardedRedisStore) -> None:
+    await store.create("key", RECORD, TTL)
+    for shard in shards.values():
+        on(shard, "CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(StoreUnavailable, match="is out of memory"):
+        await store.save("key", change(a="2"))
+    assert await store.load("key") == RECORD
 
 
 # Leases.

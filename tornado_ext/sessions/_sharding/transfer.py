@@ -78,11 +78,7 @@ class Transfer:
         if plan != " ".join([self._ring, *(each.run_id for each in self._nodes)]):
             return False
         ring_id = ring_id or await self._new_ring_id()
-        if not await node.vouch(plan, ring_id, self._ring, self._epoch()):
-            return False  # it was emptied meanwhile
-        for stranger in self._strangers():
-            await node.command("DEL", mark_key(stranger))
-        return True
+        return await node.vouch(plan, ring_id, self._ring, self._epoch())
 
     async def _fill_from(self, node: Node, other: Node, cursor: str) -> None:
         if cursor == "done":
@@ -154,8 +150,3 @@ class Transfer:
         markers = [node.marker for node in self._nodes if node.marker]
         last = max((marker.epoch for marker in markers), default=0)
         return last if (last, self._ring) in [(m.epoch, m.ring) for m in markers] else last + 1
-
-    def _strangers(self) -> set[str]:
-        """Return the names that other rings have and this one has not."""
-        names = {name for ring in self._replicas.other_rings.values() for name in ring.weights}
-        return names.difference(self._replicas.nodes)

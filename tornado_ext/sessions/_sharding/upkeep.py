@@ -101,11 +101,10 @@ class Upkeep:
 
     async def look(self) -> None:
         """Look at every node once, and judge them."""
-        before = [node.away for node in self._nodes]
         answered = await asyncio.gather(*map(self._look_at, self._nodes))
         # All at once: what one says may be against another.
-        for node, away, answers in zip(self._nodes, before, answered, strict=True):
-            if answers and node.away == away:
+        for node, answers in zip(self._nodes, answered, strict=True):
+            if answers:
                 node.away = ""
         self._judge()
 

@@ -141,6 +141,22 @@ async def test_iterate_is_part_of_the_transaction_and_alone_on_its_connection(
 
 
 @gen_test
+async def test_an_iteration_that_is_left_early_ends_its_transaction(db: Database) -> None:
+    await db.execute("CREATE TABLE t (n INT)")
+
+    async def leave(tx: Connection) -> None:
+        await tx.executemany("INSERT INTO t VALUES (%s)", [(1,), (2,)])
+        async with aclosing(tx.iterate("SELECT n FROM t")) as rows:
+            async for _ in rows:
+                break
+        await tx.execute("INSERT INTO t VALUES (3)")
+
+    with pytest.raises(ConnectionLost):
+        await db.run_transaction(leave)
+    assert await numbers(db) == []
+
+
+@gen_test
 async def test_an_error_of_an_iteration_is_named(db: Database) -> None:
     sql = "SELECT 1 / seq AS n FROM nothing"
     with pytest.raises(ProgrammingError) as raised:

@@ -244,3 +244,21 @@ def test_a_child_that_dies_as_it_starts_ends_all(run: Run, death: str) -> None:
     process = run(f"import os, signal, sys\nserve(lambda: {death}, 0, processes=2)\nprint('after')")
     status, out, _ = process.ends()
     assert (status, out) == (1, "")
+
+
+def test_a_child_that_is_told_to_stop_as_it_starts_is_started_again(run: Run) -> None:
+    process = run(
+        "import os\n"
+        "from tornado_ext.rooms import RedisBus\n"
+        "async def make():\n"
+        "    print(f'{os.getpid()}\\n', end='', flush=True)\n"
+        "    while not pathlib.Path('go').exists():\n"
+        "        await asyncio.sleep(0.01)\n"
+        "    return make_app(room_bus=RedisBus('redis://127.0.0.1:1'))\n"
+        "serve(make, 0, processes=2)\n"
+    )
+    pids = {int(process.line()), int(process.line())}
+    os.kill(min(pids), signal.SIGTERM)
+    assert int(process.line()) not in pids
+    process.let_go()
+    assert get(process.serves()) == "hello"

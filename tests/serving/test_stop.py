@@ -21,6 +21,18 @@ def test_a_signal_ends_it_in_good_order(run: Callable[[str], Process], number: i
     assert process.ends() == (0, "after\n", "")
 
 
+def test_signals_are_what_they_were_when_serve_has_returned(run: Callable[[str], Process]) -> None:
+    process = run(
+        "import signal\n"
+        "before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]\n"
+        "serve(make_app, 0)\n"
+        "print([signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before)"
+    )
+    process.serves()
+    process.stops()
+    assert process.ends() == (0, "True\n", "")
+
+
 def test_an_open_request_is_finished(
     run: Callable[[str], Process], in_thread: ThreadPoolExecutor
 ) -> None:

@@ -32,6 +32,15 @@ def test_every_test_file_that_a_page_names_exists() -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+def test_every_requirement_of_sessions_names_a_test_or_the_application() -> None:
+    rows = re.findall(r"^\| .* \|$", (DOCS / "sessions-security.md").read_text(), re.MULTILINE)
+    bare = [row for row in rows if "`test_" not in row]
+    assert [row for row in bare if "the application's" not in row] == [
+        "| | requirement, in short | here | test |",
+        "| what | what happens | test |",
+    ]
+
+
 def outline(page: Path) -> list[str]:
     """Return what a page is made of, in order, without its prose: the same in every language."""
     parts = []

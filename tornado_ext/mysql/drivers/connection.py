@@ -119,11 +119,6 @@ class DriverConnection(ABC):
             raise
         return connection
 
-    @property
-    def usable(self) -> bool:
-        """Whether the next statement would get its own answer."""
-        return not (self.closed or self.busy)
-
     async def query(self, sql: bytes, limit: Limit) -> Answer:
         """Send a statement and read the answer.
 
@@ -171,7 +166,7 @@ class DriverConnection(ABC):
     async def quit(self) -> None:
         """Take leave of the server if that is possible, and close."""
         try:
-            if self.usable:
+            if not (self.closed or self.busy):
                 with suppress(Exception):
                     async with asyncio.timeout(QUIT_TIMEOUT):
                         await self._wait(self._leave())

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -96,6 +97,21 @@ def test_a_connection_ends_with_its_next_answer(run: Callable[[str], Process], u
     assert response.read() == b"hello"
     assert response.headers["Connection"] == "close"
     connection.close()
+    assert process.ends() == (0, "", "")
+
+
+def test_connections_are_kept_while_requests_come(run: Callable[[str], Process]) -> None:
+    process = run("serve(make_app, 0)")
+    url = process.serves().removeprefix("http://")
+    connections = [HTTPConnection(url), HTTPConnection(url)]
+    for connection in connections:
+        connection.connect()
+    process.stops()
+    for connection in connections:
+        time.sleep(0.6)  # the second one asks later than a second after the signal
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"hello"
+        connection.close()
     assert process.ends() == (0, "", "")
 
 

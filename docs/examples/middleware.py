@@ -17,8 +17,9 @@ class Timing(Middleware):
 
     async def process_response(self, handler):
         await asyncio.sleep(0)  # a hook may await: the first byte waits for it
-        milliseconds = (time.perf_counter() - handler.started) * 1000
-        handler.set_header("Server-Timing", f"app;dur={milliseconds:.1f}")
+        if started := getattr(handler, "started", None):  # not for what Tornado refused before
+            milliseconds = (time.perf_counter() - started) * 1000
+            handler.set_header("Server-Timing", f"app;dur={milliseconds:.1f}")
 
 
 class NoSuchItem(Exception):

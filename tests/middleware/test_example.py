@@ -31,6 +31,16 @@ async def test_every_reply_has_its_time_and_id(
     assert response.headers["X-Request-ID"]
 
 
+@pytest.mark.gen_test
+async def test_what_is_refused_before_the_request_hooks_stays_refused(
+    http_client: AsyncHTTPClient, base_url: str
+) -> None:
+    response = await http_client.fetch(
+        base_url + "/items/tea", method="BREW", allow_nonstandard_methods=True, raise_error=False
+    )
+    assert (response.code, "Server-Timing" in response.headers) == (405, False)
+
+
 def test_page_quotes_the_example() -> None:
     text = (DOCS / "examples" / "middleware.py").read_text()
     quoted = quoted_classes("middleware.md")

@@ -26,8 +26,14 @@ AWAY: dict[str, Callable[[Any], None]] = {
 
 
 class Frozen:
+    asked = 0  # how many wait for it
+
     async def health(self) -> dict[str, object]:
-        await asyncio.sleep(1000)
+        self.asked += 1
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            self.asked -= 1
         return {}
 
 
@@ -148,3 +154,12 @@ async def test_a_setting_of_ones_own_is_asked_for_its_health(
     app.settings["search"] = setting
     code, said = await ask(base_url + "/readyz")
     assert (code, said["settings"]["search"]) == (200 if answer == "ok" else 503, answer)
+
+
+@pytest.mark.gen_test
+async def test_nobody_waits_any_longer_for_a_setting_that_did_not_answer(
+    app: Application, http_server: HTTPServer, base_url: str
+) -> None:
+    app.settings["search"] = frozen = Frozen()
+    await ask(base_url + "/readyz")
+    assert frozen.asked == 0

@@ -2,9 +2,10 @@
 """Long polling: a request that is answered when there is something to tell, or after 25 seconds."""
 
 import asyncio
+import re
 import sys
 
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler
 
 from tornado_ext.serving import serve
 
@@ -33,7 +34,10 @@ class Messages(RequestHandler):
     waiting = None
 
     async def get(self):
-        after = int(self.get_argument("after", "0"))  # so nothing is missed between two polls
+        after = self.get_argument("after", "0")  # so nothing is missed between two polls
+        if not re.fullmatch("[0-9]{1,9}", after):
+            raise HTTPError(400, reason="after is the number of a message")
+        after = int(after)
         self.waiting = asyncio.ensure_future(self.settings["news"].after(after))
         done, _ = await asyncio.wait([self.waiting], timeout=PATIENCE)
         if self.waiting.cancelled():

@@ -17,8 +17,9 @@ from tornado_ext.testing import MariaDBServer
 
 class Pool(DatabaseMixin, RequestHandler):
     async def get(self):  # each statement on any connection that is free; four requests at once fit
-        value = await self.db.fetch_value("SELECT %s + 1", int(self.get_argument("n", "1")))
-        self.write({"value": value, "connections": self.db.stats().open})
+        name = self.get_argument("name", "you")
+        greeting = await self.db.fetch_value("SELECT CONCAT('hello ', %s)", name)
+        self.write({"greeting": greeting, "connections": self.db.stats().open})
 
 
 class Ranking(DatabaseMixin, RequestHandler):

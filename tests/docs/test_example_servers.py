@@ -48,7 +48,7 @@ async def test_a_pool_lends_for_a_statement_and_one_connection_keeps_its_table(
     mysql_url: str,
 ) -> None:
     with started("mysql_connection", "0", mysql_url) as lines:
-        assert await ask(f"{lines[-1]}/?n=41") == {"value": 42, "connections": 1}
+        assert await ask(f"{lines[-1]}/?name=o%27b") == {"greeting": "hello o'b", "connections": 1}
         for _ in range(2):  # the table was gone with its connection
             assert await ask(f"{lines[-1]}/ranking") == {"bob": 5, "cyd": 4}
 

@@ -24,6 +24,7 @@ async def test_a_poll_is_answered_when_there_is_news(browse: Browse) -> None:
     assert told(await poll) == {"messages": ["one"], "after": 1}
     await client.post("/messages", {"text": "two"})  # while nobody waits
     assert told(await client.get("/messages?after=1")) == {"messages": ["two"], "after": 2}
+    assert (await client.get("/messages?after=-1")).code == 400
 
 
 @pytest.mark.gen_test

@@ -112,6 +112,24 @@ async def test_last_write_wins_though_a_clock_is_an_hour_ahead(
     await other.close()
 
 
+@pytest.mark.gen_test
+async def test_last_write_wins_though_who_decides_has_missed_one_of_a_clock_that_is_ahead(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    before = on(shards["a"], "HGET", f"session:{key}", ":a")
+    other = store_on(shards)
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + int(HOUR * 1e9))
+    await other.save(key, change(a="2"))
+    monkeypatch.undo()
+    await other.close()
+    on(shards["a"], "HSET", f"session:{key}", ":a", before)
+    assert await store.save(key, change(a="3")) == []
+    assert (await store.load(key) or RECORD).fields == {"a": "3"}
+
+
 # A node that is marked.
 
 

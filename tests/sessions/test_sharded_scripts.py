@@ -126,7 +126,7 @@ def test_created_copy_ends(made: Copies) -> None:
 
 
 def test_save_counts_bytes_and_keys(made: Copies) -> None:
-    assert made.save(SECOND, ":bcd", "4567", ":a", "") == [":a"]
+    assert made.save(SECOND, ":bcd", "4567", ":a", "") == [FIRST, ":a"]
     assert (made.copy["size"], made.copy["keys"]) == ("7", "1")
 
 
@@ -141,7 +141,7 @@ def test_save_does_not_change_a_tombstone(made: Copies, kind: str) -> None:
 def test_save_refuses_the_fence_of_another_lease(made: Copies) -> None:
     fence = made.lease()
     assert made.save(SECOND, ":a", "2", fence=fence + 1) == LEASE_LOST
-    assert made.save(SECOND, ":a", "2", fence=fence) == []
+    assert made.save(SECOND, ":a", "2", fence=fence) == [FIRST]
 
 
 def test_save_refuses_a_fence_whose_lease_is_over(made: Copies) -> None:
@@ -153,26 +153,21 @@ def test_save_refuses_a_fence_whose_lease_is_over(made: Copies) -> None:
 
 def test_repeated_save_changes_only_what_is_older(made: Copies) -> None:
     made.save(THIRD, ":a", "3")
-    assert made.repeat(SECOND, ":a", "2", ":b", "2") == []
+    assert made.repeat(SECOND, ":a", "2", ":b", "2") == [THIRD]
     assert (made.copy[":a"], made.copy[":b"]) == (f"{THIRD}3", f"{SECOND}2")
 
 
-def test_save_that_is_behind_changes_nothing_and_is_told_how_far(made: Copies) -> None:
-    made.save(THIRD, ":a", "3")
-    before = made.copy
-    assert made.save(SECOND, ":b", "2", ":a", "2", marks=MARKS) == THIRD
-    assert (made.copy, made.marks) == (before, {})
-
-
-def test_save_that_is_behind_what_was_purged_is_told_how_far(made: Copies) -> None:
-    made.redis.hset("s", "purged", THIRD)
-    assert made.save(SECOND, ":b", "2") == THIRD
-    assert ":b" not in made.copy
+def test_save_tells_the_highest_stamp_that_it_has_met(made: Copies) -> None:
+    made.save(THIRD, ":b", "3")
+    assert made.save(SECOND, ":a", "2", ":b", "2") == [THIRD]
+    assert made.save(SECOND, ":a", "2", ":none", "2") == [SECOND]
+    made.redis.hset("s", "purged", FOURTH)
+    assert made.save(THIRD, ":a", "3", ":other", "3") == [FOURTH]
 
 
 def test_save_that_is_sent_again_is_done_and_sets_its_marks(made: Copies) -> None:
     made.save(SECOND, ":a", "2")
-    assert made.save(SECOND, ":a", "2", marks=MARKS) == []
+    assert made.save(SECOND, ":a", "2", marks=MARKS) == [SECOND]
     assert made.marks == {"session:s": SECOND}
 
 

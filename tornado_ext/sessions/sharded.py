@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions._sharding import scripts
@@ -120,8 +121,8 @@ class ShardedRedisStore(SessionStore):
         limits = self._limits.max_bytes, self._limits.max_keys
         write = self._write(Key("session", key), change.ttl)
 
-        async def decide(node: Node, marks: Sequence[str]) -> int | str | list[str]:
-            verdict: int | str | list[str] = await node.write(
+        async def decide(node: Node, marks: Sequence[str]) -> int | list[str]:
+            verdict: int | list[str] = await node.write(
                 scripts.SAVE, write, marks, seen, fence, *limits, milliseconds(LISTED_FOR), *texts
             )
             return verdict
@@ -129,16 +130,13 @@ class ShardedRedisStore(SessionStore):
         decision = await self._replicas.decide(
             write.key, decide, lambda verdict: verdict in MAY_HAVE_MISSED
         )
-        deleted = decision.verdict
-        if isinstance(deleted, str):  # somebody's clock is ahead of this one
-            self._clock.saw(deleted)
-            return await self.save(key, change)
-        if deleted == scripts.LEASE_LOST:
+        if decision.verdict == scripts.LEASE_LOST:
             raise LeaseLost("the exclusive block took longer than its lease")
-        if deleted == scripts.TOO_LARGE:
+        if decision.verdict == scripts.TOO_LARGE:
             raise self._limits.error()
-        if not isinstance(deleted, list):
+        if not isinstance(decision.verdict, list):
             return None
+        last, *deleted = decision.verdict
 
         async def repeat(node: Node) -> int | list[str]:
             # What a node has missed may be older than a deletion that it has taken.
@@ -150,9 +148,17 @@ class ShardedRedisStore(SessionStore):
                 return await self._replicas.complete(write.key, decision.node, node)
             return verdict
 
-        if scripts.GONE in await self._replicas.repeat(decision, write, repeat):
-            return None
-        return [name[1:] for name in deleted]
+        replies = await self._replicas.repeat(decision, write, repeat)
+        last = max([last, *(reply[0] for reply in replies if isinstance(reply, list))])
+        if (
+            last > write.stamp and not fence
+        ):  # somebody's clock is ahead; a lease begins with a load
+            self._clock.saw(last)
+            write = self._write(write.key, change.ttl)
+            everywhere = replace(decision, others=[decision.node, *decision.others])
+            replies += (again := await self._replicas.repeat(everywhere, write, repeat))
+            deleted += [name for reply in again if isinstance(reply, list) for name in reply[1:]]
+        return None if scripts.GONE in replies else [name[1:] for name in dict.fromkeys(deleted)]
 
     async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
         """Put a tombstone in the place of each copy."""

@@ -72,7 +72,6 @@ def no_tombstones(patch: pytest.MonkeyPatch) -> None:
 def late_writes_win(patch: pytest.MonkeyPatch) -> None:
     """Take a field from whatever comes last."""
     _change(patch, "SAVE", "if last < stamp then", "if true then")
-    _change(patch, "SAVE", "highest > stamp then", "false then")
 
 
 def new_marks_are_forgotten(patch: pytest.MonkeyPatch) -> None:

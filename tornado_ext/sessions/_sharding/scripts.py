@@ -45,10 +45,10 @@ return 1
 )
 
 # ARGV: when seen, fence or '', limits of bytes and of keys or 0, for how long deletions are listed
-# or '', then field, text, ...; an empty text deletes. Returns the fields that it has deleted. Of
-# those that are there, only those change whose stamp is lower; with limits, it changes nothing but
-# returns the highest stamp if there is one that is higher. The expiry never comes closer: the copy
-# that a tombstone takes the place of is to be the one with the longest life.
+# or '', then field, text, ...; an empty text deletes. Of those that are there, only those change
+# whose stamp is lower. Returns the highest stamp that they had, and the fields that it has deleted.
+# The expiry never comes closer: the copy that a tombstone takes the place of is to be the one with
+# the longest life.
 SAVE = (
     _HEAD
     + NOW
@@ -76,7 +76,6 @@ for i = 9, #ARGV, 2 do
   end
 end
 local most = tonumber(ARGV[6])
-if most > 0 and highest > stamp then return highest end
 if sets and most > 0 and (size > most or keys > tonumber(ARGV[7])) then return -2 end
 if tonumber(ARGV[4]) > tonumber(held[5]) then held[5] = ARGV[4] end
 redis.call('HSET', KEYS[1], 'seen', held[5], 'size', size, 'keys', keys)
@@ -93,6 +92,7 @@ if ARGV[8] ~= '' and redis.call('HLEN', KEYS[1]) - keys - 9 > LISTED then
   end
   redis.call('HSET', KEYS[1], 'purged', purged)
 end
+table.insert(deleted, 1, highest)
 return deleted
 """
 ).replace("LISTED", str(LISTED))

@@ -81,6 +81,22 @@ def test_a_child_that_dies_is_started_again(run: Run) -> None:
     assert len(children(process) & before) == 1
 
 
+def test_children_are_started_again_however_often_they_die(run: Run) -> None:
+    process = run(
+        "import os\n"
+        "from tornado_ext._children import Children\n"
+        "children = Children(1, [], 1000)\n"
+        "if children.fork():\n"
+        "    children.serving()\n"
+        "    with open('deaths', 'a+') as deaths:\n"
+        "        deaths.write('x')\n"
+        "        often = deaths.tell() > 101\n"  # more often than Tornado would by itself
+        "    os._exit(0 if often else 1)\n"
+        "print('after')"
+    )
+    assert process.ends()[:2] == (0, "after\n")
+
+
 def test_a_child_that_can_not_start_again_tries_until_it_can(run: Run, tmp_path: Path) -> None:
     process = run(TWO)
     process.serves()

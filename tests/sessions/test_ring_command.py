@@ -32,7 +32,7 @@ from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
 from tornado_ext.testing.store_suite import TTL
 
-HEARD_FOR = 0.4  # seconds
+HEARD_FOR = 0.6  # seconds
 
 
 class Ended(NamedTuple):

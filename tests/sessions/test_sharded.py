@@ -382,7 +382,7 @@ async def test_change_of_the_ring_loses_nothing(
     weights: dict[str, int] | None,
 ) -> None:
     monkeypatch.setattr(upkeep, "INTERVAL", 0.05)
-    monkeypatch.setattr(upkeep, "HEARD_FOR", 0.2)
+    monkeypatch.setattr(upkeep, "HEARD_FOR", 0.6)
     shards = dict(zip("abcd", redis_servers(4), strict=True))
     before = store_on({name: shards[name] for name in "abc"})
     after = store_on({name: shards[name] for name in nodes}, weights=weights)
@@ -412,7 +412,7 @@ async def test_node_that_was_out_of_the_ring_is_not_believed_when_it_is_in_it_ag
     shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "INTERVAL", 0.05)
-    monkeypatch.setattr(upkeep, "HEARD_FOR", 0.2)
+    monkeypatch.setattr(upkeep, "HEARD_FOR", 0.6)
     key = owned_by(store, "c", "a")
     await store.create(key, RECORD, TTL)
     await store.close()

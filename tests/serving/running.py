@@ -1,11 +1,13 @@
 """An app, and a process that serves it."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -67,6 +69,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     def line(self) -> str:
@@ -106,7 +109,8 @@ class Process:
         return self.process.returncode, out, err
 
     def close(self) -> None:
-        self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # its children too
         self.process.communicate()
 
 

@@ -240,9 +240,10 @@ async def test_the_time_limit_of_one_statement_does_not_end_an_iteration(
     url: str, make_db: MakeDatabase
 ) -> None:
     db = make_db(url, max_size=1)
-    await db.fetch_value("SELECT 1", timeout=0.1)
+    await db.fetch_value("SELECT 1")
+    await db.fetch_value("SELECT 1", timeout=0.25)
 
-    assert len([row async for row in db.iterate(f"SELECT SLEEP(0.1) FROM {seq(3)}")]) == 3
+    assert len([row async for row in db.iterate(f"SELECT SLEEP(0.1) FROM {seq(4)}")]) == 4
 
 
 @gen_test

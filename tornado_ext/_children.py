@@ -78,7 +78,7 @@ class Children:
 
     def end(self) -> NoReturn:
         """End this child. The parent starts it again, unless all of them end."""
-        self._pids[self._task] = 0
+        self._pids[self._task] = 0  # soon it may be the number of another program
         self._known[self._task] &= SERVED  # it may have been told so before it had started
         sys.exit(0 if self._stopped(SOON) else RESTART)
 

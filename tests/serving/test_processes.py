@@ -102,12 +102,16 @@ def test_a_child_that_can_not_start_again_tries_until_it_can(run: Run, tmp_path:
     process.serves()
     before = children(process)
     (tmp_path / "broken").touch()
+    began = time.monotonic()
     os.kill(min(before), signal.SIGKILL)
     assert ended(min(before))
     time.sleep(0.3)
     assert int(get(process.url + "/pid")) == max(before)
     (tmp_path / "broken").unlink()
+    seconds = time.monotonic() - began
     assert max(before) in children(process)
+    process.send(signal.SIGTERM)
+    assert 1 <= process.ends()[2].count("OSError: it is broken") <= 2 + seconds
 
 
 def test_children_end_though_the_parent_is_killed(run: Run) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -172,6 +172,22 @@ async def test_deletions_on_a_marked_node_do_not_undo_what_it_missed(
     await settle(store)
     shards["b"].kill()
     assert (await store.load(marked) or RECORD).fields == {"a": "1", "y": "2"}
+
+
+@pytest.mark.gen_test
+async def test_mark_that_is_set_while_its_node_answers_a_look_is_not_forgotten(
+    store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = (store._replicas.nodes[name] for name in "ab")
+
+    async def look(ring: str, others: Sequence[str], heard_for: float) -> dict[str, int]:
+        said = await Node.look(b, ring, others, heard_for)
+        store._replicas._missed(b, [a])
+        return said
+
+    monkeypatch.setattr(b, "look", look)
+    await store._replicas.upkeep().look()
+    assert a.marks == 1
 
 
 # A node that comes back.

@@ -1,12 +1,12 @@
 """Reads that can be believed, and writes that reach every owner or leave marks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions._sharding import scripts
+from tornado_ext.sessions._sharding.asking import Decision, answers_of, decided
 from tornado_ext.sessions._sharding.node import OK, Key, Node, NodeFailed, NodeFull, Write
 from tornado_ext.sessions._sharding.upkeep import Upkeep
 from tornado_ext.sessions.errors import SessionCorrupt, StoreUnavailable
@@ -14,18 +14,6 @@ from tornado_ext.sessions.ring import Ring
 
 LONGEST_TIMEOUT = 2.0  # seconds; to look at the nodes takes as long, and is to be done often
 PATIENCE = 0.5  # seconds for which a request waits for a node that can vouch
-
-
-@dataclass(slots=True)
-class Decision:
-    """Who took a write first, what it said, and who is to take it then."""
-
-    node: Node
-    verdict: Any
-    others: list[Node]
-    owners: Set[str]
-    run_id: str  # of that node
-    known_until: float  # loop time, for these owners
 
 
 class Replicas:
@@ -295,31 +283,3 @@ class Replicas:
             self._upkeep = None
         self.calm = False
         await asyncio.gather(*(node.server.close() for node in self.nodes.values()))
-
-
-async def decided(node: Node, asking: Awaitable[Any]) -> Any:
-    """Return what a node says, or raise `NodeFailed` if it was restarted meanwhile.
-
-    What it has missed meanwhile makes no difference: it took this, and its doubts are asked about.
-    """
-    verdict = await asking
-    if not node.complete:
-        raise NodeFailed(f"node {node.name!r} was restarted")
-    return verdict
-
-
-async def answers_of(
-    nodes: Sequence[Node], ask: Callable[[Node], Awaitable[Any]]
-) -> dict[Node, Any]:
-    """Return what each node says that does not fail; raise other errors."""
-    if len(nodes) == 1:  # as it is with two replicas: no tasks
-        try:
-            return {nodes[0]: await ask(nodes[0])}
-        except NodeFailed:
-            return {}
-    replies = await asyncio.gather(*map(ask, nodes), return_exceptions=True)
-    for reply in replies:
-        if isinstance(reply, BaseException) and not isinstance(reply, NodeFailed):
-            raise reply
-    answers = zip(nodes, replies, strict=True)
-    return {node: reply for node, reply in answers if not isinstance(reply, NodeFailed)}

@@ -36,7 +36,7 @@ or memory. Where a yardstick was measured against itself ("again"), a difference
 that one is noise. Below each table stands when it was measured, on what, and how busy other
 programs kept the machine.
 """
-MEASURED = re.compile(r"Measured (\S+) \S+ UTC in (\d+) s")
+MEASURED = re.compile(r"Measured (\S+) \S+ UTC in (\d+) s; other programs took (\d+)%")
 
 
 def write(topic: str, figures: Sequence[Figure], conditions: str, path: Path = PAGE) -> None:
@@ -66,23 +66,20 @@ def page(measured: Mapping[str, str]) -> str:
 def summary(measured: Mapping[str, str]) -> str:
     """Return how many targets were met, by topic, and the figures that missed theirs."""
     aimed = {topic: [row for row in rows(part) if row[3]] for topic, part in measured.items()}
-    overview, days, seconds = [("topic", "what is measured", "met", "seconds")], set(), 0
-    for topic, part in measured.items():
-        when = MEASURED.search(part)
-        assert when
-        overview.append((link(topic), about(topic)[0], met(aimed[topic]), when[2]))
-        days.add(when[1])
-        seconds += int(when[2])
-    every, took = met([*chain(*aimed.values())]), f"{seconds / 60:.0f} minutes"
+    runs = {topic: MEASURED.findall(part)[0] for topic, part in measured.items()}
+    days, seconds, others = zip(*runs.values(), strict=True)
+    took = f"{sum(map(int, seconds)) / 60:.0f} minutes, on {' and '.join(sorted({*days}))}"
+    lines = [(link(each), about(each)[0], met(aimed[each]), runs[each][1]) for each in runs]
     told = [
         "## In short",
-        f"{every} targets are met. It took {took}, on {' and '.join(sorted(days))}.",
-        markdown(overview),
+        f"{met([*chain(*aimed.values())])} targets are met. It took {took}, "
+        f"when other programs took up to {max(map(int, others))}% of the CPUs.",
+        markdown([("topic", "what is measured", "met", "seconds"), *lines]),
     ]
     missed = [(topic, row) for topic, each in aimed.items() for row in each if MISSED in row]
     if missed:
-        lines = [(link(topic), *row[:3], row[4]) for topic, row in missed]
-        told += ["Missed:", markdown([("topic", *COLUMNS[:3], COLUMNS[4]), *lines])]
+        cells = [(link(topic), *row[:3], row[4]) for topic, row in missed]
+        told += ["Missed:", markdown([("topic", *COLUMNS[:3], COLUMNS[4]), *cells])]
     return "\n\n".join(told) + "\n"
 
 

@@ -50,9 +50,10 @@ def test_a_topic_that_is_gone_leaves_the_page(file: Path) -> None:
 
 
 def test_the_summary_counts_what_was_met_and_shows_what_was_missed(file: Path) -> None:
-    write("forms", [WON, YARDSTICK], CONDITIONS, file)
+    write("forms", [WON, YARDSTICK], CONDITIONS.replace("took 1%", "took 30%"), file)
     overview, told = head(file).split("Missed:")
-    assert "2 of 3 targets are met. It took 2 minutes, on 2026-01-02." in overview
+    assert "2 of 3 targets are met. It took 2 minutes, on 2026-01-02, when" in overview
+    assert "when other programs took up to 30% of the CPUs." in overview
     assert [row[2:] for row in rows(overview)] == [("1 of 1", "56"), ("1 of 2", "56")]
     assert rows(told) == [("[sessions](#sessions)", *ROW[:3], "")]
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import NamedTuple
 
 import pytest
+from tornado.ioloop import IOLoop
 from tornado.log import app_log
 
 from tests.sessions.test_sharded import (
@@ -25,7 +26,8 @@ from tests.sessions.test_sharded import (
 from tests.sessions.test_sharded_servers import restrict
 from tornado_ext.sessions._sharding import upkeep
 from tornado_ext.sessions._sharding.node import Key, Node
-from tornado_ext.sessions.ring import _rebalance
+from tornado_ext.sessions._sharding.replicas import Replicas
+from tornado_ext.sessions.ring import Ring, _rebalance
 from tornado_ext.sessions.ring.__main__ import main
 from tornado_ext.sessions.ring._progress import Progress
 from tornado_ext.sessions.sharded import ShardedRedisStore
@@ -343,6 +345,7 @@ async def test_node_that_left_counts_as_new_when_it_returns(run: Run, shards: Sh
     await filled(shards)
     ab = {name: shards[name] for name in "ab"}
     assert (await run("rebalance", *nodes(ab), "--from", nodes(shards)[2])).code == 0
+    assert on(shards["c"], "EXISTS", "ring", "leaving") == 0
     ended = await run("status", *nodes(shards))
     assert ended.out.splitlines()[3].split()[:3] == ["c", "catching", "up:"]
 
@@ -421,6 +424,40 @@ def filled_and_then(
             on(shard, "ZADD", "rings", (int(seconds) + 10) * 1000, "another")  # goes on to tell it
 
     return fill_and_tell
+
+
+@pytest.fixture
+def work(io_loop: IOLoop, shards: Shards) -> Iterator[_rebalance.Work]:
+    """What rebalance does, before it has looked at any node."""
+    replicas = Replicas({name: shard.url for name, shard in shards.items()}, Ring("abc"), "")
+
+    async def make() -> _rebalance.Work:
+        return _rebalance.Work(replicas, 1e6, Progress(io.StringIO()))
+
+    yield io_loop.run_sync(make)
+    io_loop.run_sync(replicas.close)
+
+
+@pytest.mark.gen_test
+async def test_marks_against_nodes_of_the_ring_are_not_removed(
+    shards: Shards, work: _rebalance.Work
+) -> None:
+    for name in "bz":
+        on(shards["a"], "HSET", f"missed:{name}", "session:1", "1")
+    await work._remove_marks(work._nodes[0])
+    assert on(shards["a"], "KEYS", "*") == ["missed:b"]
+
+
+@pytest.mark.gen_test
+async def test_nothing_is_removed_until_all_nodes_are_ok(
+    work: _rebalance.Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fill() -> None:
+        raise _rebalance.Refused("they are not")
+
+    monkeypatch.setattr(work, "fill", fill)
+    with pytest.raises(_rebalance.Refused, match="they are not"):
+        await work._remove(work._nodes[0], [])
 
 
 @pytest.mark.gen_test(timeout=20)

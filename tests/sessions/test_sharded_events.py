@@ -257,6 +257,32 @@ async def test_node_that_is_emptied_while_it_is_filled_is_filled_again(
 
 
 @pytest.mark.gen_test
+async def test_node_that_is_restarted_while_it_is_filled_is_filled_again(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    fill_from, restarted = Transfer._fill_from, asyncio.Event()
+
+    async def fill_and_restart(self: Transfer, node: Node, other: Node, cursor: str) -> None:
+        await fill_from(self, node, other, cursor)
+        if other.name == "c" and not restarted.is_set():
+            restarted.set()
+            on(shards["a"], "DEL", f"session:{key}")  # its data is a little old
+            run_id = node.run_id
+            shards["a"].kill()
+            shards["a"].restart()
+            while node.run_id == run_id:
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(Transfer, "_fill_from", fill_and_restart)
+    shards["a"].restart(empty=True)
+    await restarted.wait()
+    await settle(store)
+    assert holders(shards, key) == {"a", "b"}
+
+
+@pytest.mark.gen_test
 async def test_marks_that_old_data_brings_along_do_not_keep_sessions_away(
     shards: Shards, store: ShardedRedisStore, filling: asyncio.Event
 ) -> None:
@@ -325,6 +351,29 @@ async def test_read_of_a_process_that_stood_still_sees_what_was_written_since(
     with pytest.raises(StoreUnavailable):  # it has no address of d, and does not guess
         await store.load(key)
     await after.close()
+
+
+@pytest.mark.gen_test
+async def test_read_in_the_middle_of_which_a_process_stood_still_is_done_again(
+    store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    a, upkeep = store._replicas.nodes["a"], store._replicas.upkeep()
+    again: list[str] = []
+
+    def ask(verb: str, name: str) -> "asyncio.Future[object]":
+        upkeep.known_until = 0.0
+        return Node.ask(a, verb, name)
+
+    async def command(verb: str, name: str) -> object:
+        again.append(verb)
+        return await Node.command(a, verb, name)
+
+    monkeypatch.setattr(a, "ask", ask)
+    monkeypatch.setattr(a, "command", command)
+    assert await store.load(key) == RECORD
+    assert again == ["HGETALL"]
 
 
 @pytest.mark.gen_test

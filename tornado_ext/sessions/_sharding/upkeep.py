@@ -166,7 +166,7 @@ class Upkeep:
             text: rings[text] for text in in_force & rings.keys() - {self._ring}
         }
         states = {node.name: node.state(self._ring) for node in self._nodes}
-        replicas.calm = not replicas.other_rings and set(states.values()) == {OK}
+        replicas.calm = set(states.values()) == {OK}
         self._log(states)
 
     def _described(self) -> dict[str, Ring]:

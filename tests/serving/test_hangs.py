@@ -12,8 +12,8 @@ Run = Callable[[str], Process]
 
 BRIEF = """
 import time
-from tornado_ext import serving
-serving.CLOSE_TIMEOUT = 0.4
+from tornado_ext.serving import process
+process.CLOSE_TIMEOUT = 0.4
 
 class Stubborn:
     async def close(self):
@@ -67,8 +67,8 @@ def test_a_child_whose_close_can_not_be_cancelled_says_so_and_ends(run: Run) -> 
     process = run(
         BRIEF + "import os\n"
         "from tornado_ext.rooms import RedisBus\n"
-        "serving.CLOSE_TIMEOUT = 5.0\n"
-        "os.register_at_fork(after_in_child=lambda: setattr(serving, 'CLOSE_TIMEOUT', 0.4))\n"
+        "process.CLOSE_TIMEOUT = 5.0\n"
+        "os.register_at_fork(after_in_child=lambda: setattr(process, 'CLOSE_TIMEOUT', 0.4))\n"
         "bus = RedisBus('redis://127.0.0.1:1')\n"
         "serve(lambda: make_app(room_bus=bus, store=Stubborn()), 0, grace=0.1, processes=2)"
     )

@@ -84,7 +84,7 @@ def test_a_child_that_dies_is_started_again(run: Run) -> None:
 def test_children_are_started_again_however_often_they_die(run: Run) -> None:
     process = run(
         "import os\n"
-        "from tornado_ext._children import Children\n"
+        "from tornado_ext.serving.children import Children\n"
         "children = Children(1, [], 1000)\n"
         "if children.fork():\n"
         "    children.serving()\n"
@@ -205,8 +205,8 @@ def test_a_signal_to_all_counts_as_one(run: Run, in_thread: ThreadPoolExecutor) 
 
 def test_children_that_are_blocked_are_killed(run: Run, in_thread: ThreadPoolExecutor) -> None:
     process = run(
-        "from tornado_ext import serving\n"
-        "serving.CLOSE_TIMEOUT = 0.1\n"
+        "from tornado_ext.serving import process\n"
+        "process.CLOSE_TIMEOUT = 0.1\n"
         + TWO.replace("processes=2", "processes=2, grace=0.1")
         + "\n"
     )

@@ -7,7 +7,7 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from tornado_ext._server import Entrance, Server
+from tornado_ext.serving.server import Entrance, Server
 
 
 class Hello(RequestHandler):

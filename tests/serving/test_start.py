@@ -33,8 +33,8 @@ def test_a_port_in_use_is_named_with_what_to_do(run: Callable[[str], Process]) -
         status, out, err = run(f"serve(make_app, {port})").ends()
     assert (status, out) == (1, "")
     assert (
-        f"tornado_ext.serving.PortInUse: can't listen on port {port} of 127.0.0.1: Address already"
-        " in use; choose another port, or stop what uses this one"
+        f"tornado_ext.serving.start.PortInUse: can't listen on port {port} of 127.0.0.1: "
+        "Address already in use; choose another port, or stop what uses this one"
     ) in err.splitlines()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tornado.web import Application, RequestHandler
 
-from tornado_ext._within import within
+from tornado_ext.serving.within import within
 
 TIMEOUT = 1.0  # seconds for each setting; all are asked at once
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 from tornado.log import gen_log
 from tornado.process import fork_processes
 
-from tornado_ext._stop import SIGNALS, handling
+from tornado_ext.serving.stop import SIGNALS, handling
 
 PAUSE = 1.0  # seconds before a process that died as it started is started once more
 RESTART = 75  # the exit status of one that was told to stop alone; EX_TEMPFAIL of sysexits.h

@@ -22,6 +22,7 @@ from tests.sessions.test_sharded import (
 from tornado_ext.sessions import StoreUnavailable
 from tornado_ext.sessions import sharded as module
 from tornado_ext.sessions._sharding import upkeep
+from tornado_ext.sessions._sharding.asking import Decision
 from tornado_ext.sessions._sharding.node import Node
 from tornado_ext.sessions._sharding.transfer import Transfer
 from tornado_ext.sessions.sharded import ShardedRedisStore
@@ -109,6 +110,8 @@ async def test_last_write_wins_though_a_clock_is_an_hour_ahead(
     assert await last.save("key", change("b", a="3")) == ["b"]
     for each in (store, other):
         assert (await each.load("key") or RECORD).fields == {"a": "3"}
+    one, another = (on(shards[n], "HGETALL", "session:key") for n in store.owners("key"))
+    assert one == another
     await other.close()
 
 
@@ -394,6 +397,22 @@ async def test_process_that_stood_still_in_the_middle_of_a_write_does_not_acknow
     with pytest.raises(StoreUnavailable, match="while this process stood still"):
         await store.save(key, change(a="2"))
     await after.close()
+
+
+@pytest.mark.gen_test
+async def test_write_is_not_acknowledged_whose_node_was_restarted_while_a_process_stood_still(
+    store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create("key", RECORD, TTL)
+    repeat = store._replicas.repeat
+
+    async def repeat_later(decision: Decision, *args: object) -> object:
+        decision.known_until, decision.run_id = 0.0, "of its run before"
+        return await repeat(decision, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store._replicas, "repeat", repeat_later)
+    with pytest.raises(StoreUnavailable, match="while this process stood still"):
+        await store.save("key", change(a="2"))
 
 
 @pytest.mark.gen_test

@@ -22,6 +22,7 @@ from tests.sessions.test_sharded import (
 )
 from tornado_ext.sessions import SessionCorrupt
 from tornado_ext.sessions._sharding import upkeep
+from tornado_ext.sessions.ring import Ring
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
 from tornado_ext.testing.store_suite import TTL
@@ -211,6 +212,23 @@ async def test_node_of_another_ring_is_foreign(
     await several_looks(mixed)
     assert told(caplog, "a") == ["session node 'a' is foreign: it holds the data of another ring"]
     assert on(theirs["a"], "HGET", f"session:{key}", ":b") is None
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_foreign_node_is_neither_told_of_the_ring_nor_heard(
+    shards: Shards, opened: Callable[..., ShardedRedisStore]
+) -> None:
+    store = opened(urls_of(shards))
+    await settle(store)
+    on(shards["a"], "HSET", "ring", "node", "x")
+    await known_as(store, "a", "foreign", "it holds the data of node 'x'")
+    (seconds, _) = on(shards["a"], "TIME")  # type: ignore[misc]
+    on(shards["a"], "DEL", "rings")
+    on(shards["a"], "ZADD", "rings", (int(seconds) + 10) * 1000, Ring("xy").description)
+    for _ in range(2):
+        await store._replicas.upkeep().looked()
+    assert on(shards["a"], "ZRANGE", "rings", 0, -1) == [Ring("xy").description]
+    assert store._replicas.other_rings == {}
 
 
 @pytest.mark.parametrize(

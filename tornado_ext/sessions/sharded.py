@@ -150,9 +150,7 @@ class ShardedRedisStore(SessionStore):
 
         replies = await self._replicas.repeat(decision, write, repeat)
         last = max([last, *(reply[0] for reply in replies if isinstance(reply, list))])
-        if (
-            last > write.stamp and not fence
-        ):  # somebody's clock is ahead; a lease begins with a load
+        if last > write.stamp and not fence:  # a lease begins with a load, which sees all stamps
             self._clock.saw(last)
             write = self._write(write.key, change.ttl)
             everywhere = replace(decision, others=[decision.node, *decision.others])

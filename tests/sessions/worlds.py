@@ -34,6 +34,7 @@ from tornado_ext.sessions import (
     sharded,
 )
 from tornado_ext.sessions._sharding import copies, upkeep
+from tornado_ext.sessions._sharding.replicas import LONGEST_TIMEOUT
 from tornado_ext.sessions.redis import RedisStore
 from tornado_ext.sessions.sharded import ShardedRedisStore
 from tornado_ext.testing import RedisServer
@@ -325,8 +326,8 @@ class RingWorld(World):
         self._patches.setattr(upkeep, "SHORT_INTERVAL", 0.02)
 
     def make_store(self) -> ShardedRedisStore:
-        urls = {f"n{at}": patient(server, PATIENT) for at, server in enumerate(self.servers)}
-        return ShardedRedisStore(urls)
+        urls = [patient(server, LONGEST_TIMEOUT) for server in self.servers]
+        return ShardedRedisStore({f"n{at}": url for at, url in enumerate(urls)})
 
     async def advance(self, seconds: float) -> None:
         await super().advance(seconds)

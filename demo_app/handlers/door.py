@@ -35,6 +35,16 @@ class DoorHandler(BaseHandler):
         known = await self.passwords.verify(user.password_hash if user else None, password)
         return user if known else None
 
+    async def let_in(self, user: User) -> bool:
+        """Log ``user`` in; return False if his password was changed meanwhile."""
+        self.begin(user)
+        await self.session.save()
+        # A password that is changed from here on ends this session; was it before?
+        if await self.storage.find_user(user.name) == user:
+            return True
+        self.session.logout()
+        return False
+
 
 class RegisterHandler(DoorHandler):
     """Make an account."""
@@ -56,14 +66,14 @@ class RegisterHandler(DoorHandler):
         except NameTaken:
             # By himself perhaps, a moment ago, when the session could not be stored.
             user = await self.owner(data["name"], data["password"])
-        if user is None:
-            form.add_error("name", "That name is taken.")
-            self.show(form)
-            return
-        welcome = self.locale.translate("Welcome, %s. Your account is ready.")
-        self.session.flash(welcome % user.name)
-        self.begin(user)
-        self.redirect(self.next_url())
+        if user is not None:
+            welcome = self.locale.translate("Welcome, %s. Your account is ready.")
+            self.session.flash(welcome % user.name)
+            if await self.let_in(user):
+                self.redirect(self.next_url())
+                return
+        form.add_error("name", "That name is taken.")
+        self.show(form)
 
 
 class LoginHandler(DoorHandler):
@@ -80,13 +90,8 @@ class LoginHandler(DoorHandler):
             return
         data = form.cleaned_data
         user = await self.owner(data["name"], data["password"])
-        if user is not None:
-            self.begin(user)
-            await self.session.save()
-            # A password that is changed from here on ends this session; was it before?
-            if await self.storage.find_user(user.name) == user:
-                self.redirect(self.next_url())
-                return
-            self.session.logout()
+        if user is not None and await self.let_in(user):
+            self.redirect(self.next_url())
+            return
         form.add_error(None, "Name or password is wrong.")
         self.show(form)

@@ -34,10 +34,12 @@ def another(app: Application, browser: Browser) -> Another:
     return another
 
 
-async def log_in(browser: Browser, password: str = PASSWORD, agent: str = "Phone") -> Client:
+async def log_in(
+    browser: Browser, password: str = PASSWORD, agent: str = "Phone", page: str = "/login"
+) -> Client:
     client = browser()
     form = {"name": "ann", "password": password}
-    await client.post("/login", form, headers={"User-Agent": agent})
+    await client.post(page, form, headers={"User-Agent": agent})
     return client
 
 
@@ -136,13 +138,14 @@ async def test_a_new_password_ends_the_other_sessions(
 
 
 @pytest.mark.gen_test(timeout=20)
+@pytest.mark.parametrize("page", ["/login", "/register"])
 async def test_log_in_under_way_does_not_outlive_a_new_password(
-    app: Application, account: Visit, browser: Browser
+    app: Application, account: Visit, browser: Browser, page: str
 ) -> None:
     """The old password is right when it is looked at, and wrong when the session begins."""
     ann = await account("ann")
     changing = app.settings["passwords"] = Changing(ann)
-    thief = await log_in(browser)
+    thief = await log_in(browser, page=page)
     assert changing.changed
     assert not await is_in(thief)
     assert await is_in(ann)

@@ -14,8 +14,10 @@ PER_ADDRESS = 60  # attempts a minute: a school or an office may share one
 class PasswordLimits(Middleware):
     """Answer 429 to who sends too many passwords, for one account or from one address.
 
-    Handlers that take a password have a method ``whose_password()``, which returns the name of the
-    account. Counts in ``redis``, for all processes, or in the memory of this one.
+    Handlers that take a password have a method ``whose_password()``, which returns a word for the
+    kind of page and the name of the account. Each kind counts apart: a stranger who uses up the
+    attempts at the door must not keep the owner from a new password. Counts in ``redis``, for all
+    processes, or in the memory of this one.
     """
 
     def __init__(self, redis: str | None, trusted_proxies: Sequence[str]) -> None:
@@ -38,6 +40,7 @@ class PasswordLimits(Middleware):
 
 
 def account_of(handler: RequestHandler) -> str | None:
-    """Return whose password is tried, whoever tries it; None if it is nobody's."""
-    name: str = handler.whose_password()  # type: ignore[attr-defined]  # `process_request` looked
-    return user_key(name) or None
+    """Return where and whose password is tried, whoever tries it; None if it is nobody's."""
+    kind, name = handler.whose_password()  # type: ignore[attr-defined]  # `process_request` looked
+    key = user_key(name)
+    return f"{kind} {key}" if key else None

@@ -25,9 +25,9 @@ class LogoutHandler(BaseHandler):
 class AccountHandler(BaseHandler):
     """Show the account, and change its password."""
 
-    def whose_password(self) -> str:
-        """Return the name of who is logged in, nobody's otherwise."""
-        return self.current_user.name if self.current_user else ""
+    def whose_password(self) -> tuple[str, str]:
+        """Return the name of who is logged in, nobody's otherwise, and that it is his own page."""
+        return "own", self.current_user.name if self.current_user else ""
 
     @authenticated
     async def get(self) -> None:

@@ -12,9 +12,9 @@ class DoorHandler(BaseHandler):
     template: str
     form: type[Form]
 
-    def whose_password(self) -> str:
-        """Return the name that was sent, as the form reads it."""
-        return self.form.from_handler(self)["name"].value
+    def whose_password(self) -> tuple[str, str]:
+        """Return the name that was sent, as the form reads it, and that it was at the door."""
+        return "door", self.form.from_handler(self)["name"].value
 
     def get(self) -> None:
         """Show the form, or send on who is logged in already."""

@@ -212,6 +212,18 @@ async def test_passwords_of_one_account_are_tried_ten_times(
 
 
 @pytest.mark.gen_test(timeout=20)
+async def test_strangers_do_not_keep_the_owner_from_a_new_password(
+    account: Visit, visitor: Client
+) -> None:
+    ann = await account("ann")
+    for _ in range(12):
+        refused = await visitor.post("/login", {"name": "ann", "password": ""})
+    assert refused.code == 429
+    page = await ann.post("/account", {"old": PASSWORD, "password": NEW})
+    assert b"The password is changed." in page.body
+
+
+@pytest.mark.gen_test(timeout=20)
 async def test_who_is_logged_in_tries_no_more_passwords_of_another(
     person: Visit, browser: Browser
 ) -> None:

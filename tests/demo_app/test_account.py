@@ -1,5 +1,6 @@
 """One's own account: the browsers that are logged in, and the password."""
 
+import sqlite3
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -7,6 +8,7 @@ from html5lib import parse
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
+from demo_app.config import Config
 from demo_app.passwords import Passwords
 from tests.demo_app.conftest import PASSWORD, Enter, Visit
 from tornado_ext.testing import Client
@@ -135,6 +137,25 @@ async def test_a_new_password_ends_the_other_sessions(
     assert not await is_in(phone)
     assert await is_in(await log_in(browser, NEW))
     assert not await is_in(await log_in(browser))
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_changing_again_after_a_503_makes_good_what_failed(
+    account: Visit, browser: Browser, config: Config
+) -> None:
+    ann = await account("ann")
+    phone = await log_in(browser)
+    other = sqlite3.connect(config.data / "sessions.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    form = {"old": PASSWORD, "password": NEW}
+    assert (await ann.post("/account", form)).code == 503
+    other.execute("COMMIT")
+    other.close()
+    assert await is_in(phone)
+    assert not await is_in(await log_in(browser))  # the password is new already
+    page = await ann.post("/account", form)
+    assert b"The password is changed." in page.body
+    assert not await is_in(phone)
 
 
 @pytest.mark.gen_test(timeout=20)

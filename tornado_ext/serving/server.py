@@ -17,7 +17,7 @@ from tornado.log import gen_log
 from tornado.routing import Router
 from tornado.web import Application
 
-LINGER = 1.0  # seconds without a request, after which a server that stops closes what it kept
+LINGER = 1.0  # seconds in which nothing begins or ends, after which what was kept is closed
 TURN = 0.02  # seconds between two looks
 
 
@@ -28,11 +28,11 @@ class Entrance(Router):
         self.app = app
         self.open: dict[object, HTTPServerRequest] = {}  # by connection
         self.idle: set[object] = set()  # the other connections
-        self.begun = 0
+        self.events = 0  # a request has begun, or a connection has become idle
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         """Begin a request, of which the headers have come."""
-        self.begun += 1
+        self.events += 1
         self.idle.discard(request.server_connection)
         self.open[request.server_connection] = request
         return self.app.find_handler(request, **kwargs)
@@ -49,6 +49,7 @@ class Server(HTTPServer):
         """Wait for a request: the connection's last one is answered."""
         self.request_callback.open.pop(server_conn, None)
         self.request_callback.idle.add(server_conn)
+        self.request_callback.events += 1
         return super().start_request(server_conn, request_conn)
 
     def on_close(self, server_conn: object) -> None:
@@ -79,9 +80,9 @@ class Server(HTTPServer):
         known, quiet = self.request_callback, 0.0
         await asyncio.sleep(TURN)  # what was just accepted is idle from the next turn on
         while known.open or (known.idle and quiet < LINGER):
-            begun = known.begun
-            await asyncio.sleep(TURN)
-            quiet = quiet + TURN if known.begun == begun else 0.0  # in turns: the loop may be late
+            events = known.events
+            await asyncio.sleep(TURN)  # counted in turns: the loop may be late
+            quiet = quiet + TURN if known.events == events else 0.0
 
 
 def _say_goodbye(request: HTTPServerRequest) -> None:

@@ -13,7 +13,9 @@ from tests.rooms.chat import (
     Process,
     hears_until,
 )
+from tests.rooms.raw import raw
 from tornado_ext.rooms import RedisBus
+from tornado_ext.rooms import bus as bus_module
 
 
 @pytest.fixture
@@ -109,6 +111,21 @@ async def test_who_was_on_a_process_that_closed_is_no_member(
     await processes[1].guest("lobby", "bob")
     await processes[1].close()
     assert await ann.socket.members("lobby") == ["ann"]
+
+
+@pytest.mark.gen_test
+async def test_who_does_not_answer_a_process_that_closes_is_no_member(
+    start: Callable[..., Process], redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "CLOSE_TIMEOUT", 0.1)
+    here, there = [start(RedisBus(redis_url, heartbeat=1000)) for _ in range(2)]
+    ann = await here.guest("lobby", "ann")
+    mute = await raw(there)
+    await (await there.opened.get()).join("lobby", "bob")
+    assert await ann.socket.members("lobby") == ["ann", "bob"]
+    await there.bus.close()
+    assert await ann.socket.members("lobby") == ["ann"]
+    mute.close()
 
 
 @pytest.mark.gen_test(timeout=PATIENCE)

@@ -108,7 +108,10 @@ class LocalBus:
         return {"ok": True, "why": "", "sockets": len(self._sockets), "rooms": len(self._rooms)}
 
     async def close(self) -> None:
-        """Close all sockets with 1012 (service restart), in batches; give them a second then."""
+        """Close all sockets with 1012 (service restart), in batches; give them a second then.
+
+        Those that have not answered by then leave their rooms all the same.
+        """
         self._flush()
         for number, socket in enumerate(list(self._sockets), 1):
             socket._ext_outgoing.close(*RESTART)
@@ -118,6 +121,10 @@ class LocalBus:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 while self._sockets:
                     await asyncio.sleep(0.01)
+        for socket in list(self._sockets):
+            socket._ext_leave_rooms()
+        if self._leaving:
+            await asyncio.wait(self._leaving)
 
     def _above_0(self, name: str, value: float) -> float:
         if not isinstance(value, (int, float)) or not 0 < value < math.inf:

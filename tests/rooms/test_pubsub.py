@@ -18,6 +18,7 @@ from tests.rooms.chat import (
 from tornado_ext import _shared
 from tornado_ext._redis import TOTAL_TIMEOUT
 from tornado_ext.rooms import BusUnavailable, RedisBus
+from tornado_ext.rooms import pubsub as pubsub_module
 from tornado_ext.rooms import redis as redis_module
 from tornado_ext.testing import RedisServer
 
@@ -138,6 +139,30 @@ async def test_a_connection_that_has_gone_deaf_is_noticed_by_the_heartbeat(
 
 
 @pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_subscription_that_is_given_up_brings_nothing_any_more(
+    start: Callable[..., Process], redis_server: RedisServer
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}", heartbeat=HEARTBEAT))
+        ann = await process.guest()
+        assert await ann.socket.members("lobby") == []
+        proxy.from_redis[LISTENER].clear()
+        joining = []
+        while len(proxy.clients) == 2:  # the next beat's PING gets no answer, and these wait behind
+            joining.append(asyncio.create_task(ann.socket.join(f"{len(joining)}")))
+            await asyncio.sleep(0.02)
+        await until_back(process.bus)
+        async with redis.asyncio.Redis.from_url(redis_server.url) as admin:
+            await admin.publish("rooms:lobby", b"a:1 1 hello")
+        proxy.from_redis[LISTENER].set()
+        await asyncio.sleep(0.05)
+        await ann.socket.broadcast("lobby", "end")
+        assert await hears_until(ann, "end") == ["hello", "end"]
+        await asyncio.gather(*joining)
+        await process.close()
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
 async def test_who_leaves_before_his_message_has_come_back_is_told_of_no_trouble(
     start: Callable[..., Process], redis_server: RedisServer
 ) -> None:
@@ -241,6 +266,7 @@ async def test_more_joins_at_once_than_a_connection_takes_wait_for_each_other(
 ) -> None:
     monkeypatch.setattr(_shared, "IN_FLIGHT", 100)
     monkeypatch.setattr(redis_module, "AT_ONCE", 50)
+    monkeypatch.setattr(pubsub_module, "SLICE", 40)
     process = start(RedisBus(redis_url, heartbeat=1000))
     ann = await process.guest("lobby")
     rooms = [f"{number}" for number in range(300)]

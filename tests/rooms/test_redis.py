@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from tests.redis_peers import Proxy
 from tests.rooms.bus_suite import BusSuite
 from tests.rooms.chat import (
     HEARTBEAT,
+    PATIENCE,
     Process,
 )
 from tornado_ext.errors import ConfigurationError
@@ -57,6 +59,24 @@ async def test_redis_forgets_a_room_that_nobody_renews(
     async with redis.asyncio.Redis.from_url(redis_url) as admin:
         assert await admin.keys() == [b"rooms:lobby"]
         assert 0 < await admin.ttl("rooms:lobby") <= 86400
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_many_rooms_are_renewed_and_listened_to_again_in_few_writes(
+    start: Callable[..., Process], redis_server: RedisServer
+) -> None:
+    async with Proxy(redis_server.port) as proxy:
+        process = start(RedisBus(f"redis://127.0.0.1:{proxy.port}", heartbeat=1000))
+        ann = await process.guest("lobby", "ann")
+        rooms = [f"{number}" for number in range(300)]
+        await asyncio.gather(*(ann.socket.join(room, "ann") for room in rooms))
+        proxy.said.clear()
+        proxy.clients[0].transport.abort()
+        while b"".join(proxy.said).count(b"EVALSHA") < len(rooms):  # listened to, and renewed
+            await asyncio.sleep(0.01)
+        assert b"".join(proxy.said).count(b"SUBSCRIBE") > len(rooms)
+        assert len(proxy.said) < 50
+        await process.close()
 
 
 @pytest.mark.gen_test

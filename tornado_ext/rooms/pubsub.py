@@ -13,9 +13,23 @@ from tornado_ext._patience import patience
 from tornado_ext._redis import RedisServer
 from tornado_ext._shared import ConnectionLost, Line
 
+SLICE = 500  # commands that are sent at once; a connection takes 4,096
 RETRY = 0.1  # seconds between attempts; the connection makes them rarer while Redis is away
 
 OnMessage = Callable[[str, bytes], None]  # channel, payload
+
+
+async def in_slices(do: Callable[[str], Awaitable[object]], names: Iterable[str]) -> None:
+    """Await ``do`` of each name, many at once: what they send leaves in one write.
+
+    Raises the first exception when the others of its slice are done.
+    """
+    rest = list(names)
+    for start in range(0, len(rest), SLICE):
+        work = map(do, rest[start : start + SLICE])
+        for result in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
 
 class PubSub:
@@ -81,8 +95,7 @@ class PubSub:
         """Return when messages of ``channel`` arrive."""
         await self.check()
         if channel not in self._heard:
-            await self._listener.ask("SUBSCRIBE", channel)
-            self._heard.add(channel)
+            await self._subscribe(channel)
 
     async def ignore(self, channel: str) -> None:
         """Listen no more on ``channel``."""
@@ -123,6 +136,13 @@ class PubSub:
         line = self._listener.line
         if line is None:
             raise ConnectionError("connection lost")
+        try:
+            await self._hold_on_to(line)
+        except Exception:
+            self._listener.drop(line)  # else it may go on to bring what the next one brings too
+            raise
+
+    async def _hold_on_to(self, line: Line) -> None:
         await self._listen_again()
         self._line = line
         self._tried.set()
@@ -139,9 +159,11 @@ class PubSub:
     async def _listen_again(self) -> None:
         self._heard.clear()
         while missing := set(self._channels()) - self._heard:  # more may come in the meantime
-            for channel in missing:
-                await self._listener.ask("SUBSCRIBE", channel)
-                self._heard.add(channel)
+            await in_slices(self._subscribe, missing)
+
+    async def _subscribe(self, channel: str) -> None:
+        await self._listener.ask("SUBSCRIBE", channel)
+        self._heard.add(channel)
 
     def _receive(self, reply: Any) -> bool:
         """Take a message; return False for what is the reply to a command."""

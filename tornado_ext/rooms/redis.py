@@ -10,7 +10,7 @@ from tornado_ext._extras import require
 from tornado_ext._redis import RedisServer
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.rooms.bus import OUTGOING_BYTES, OUTGOING_SECONDS, BusUnavailable, LocalBus
-from tornado_ext.rooms.pubsub import PubSub
+from tornado_ext.rooms.pubsub import PubSub, in_slices
 
 AT_ONCE = 1000  # changes of who is in which room on their way; a connection takes 4,096 commands
 
@@ -117,11 +117,13 @@ class RedisBus(LocalBus):
     async def _renew(self) -> None:
         """List again who is in the rooms here."""
         try:
-            for room in list(self._rooms):
-                if names := self._names(room):
-                    await self._list(self._redis, room, names)
+            await in_slices(self._renew_room, self._rooms)
         except self._failures as exc:  # it may still carry messages
             gen_log.warning("Redis at %s lists no members: %s", self._server.name, exc)
+
+    async def _renew_room(self, room: str) -> None:
+        if names := self._names(room):
+            await self._list(self._redis, room, names)
 
     async def _list(self, redis: PubSub, room: str, names: Iterable[str]) -> None:
         entries = (f"{redis.process}:{name}" for name in names)

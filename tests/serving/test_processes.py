@@ -97,6 +97,24 @@ def test_children_are_started_again_however_often_they_die(run: Run) -> None:
     assert process.ends()[:2] == (0, "after\n")
 
 
+def test_a_child_that_died_is_not_among_those_to_kill(run: Run) -> None:
+    process = run(
+        "import os, time\n"
+        "from tornado_ext.serving.children import Children\n"
+        "children = Children(1, [], 1000)\n"
+        "if children.fork():\n"
+        "    children.serving()\n"
+        "    print(os.getpid(), flush=True)\n"
+        "    time.sleep(1000)\n"
+        "print(list(children._pids))"
+    )
+    child = int(process.line())
+    process.send(signal.SIGTERM)
+    time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)  # the one that replaces it ends at once
+    assert process.ends()[:2] == (0, "[0]\n")
+
+
 def test_a_child_that_can_not_start_again_tries_until_it_can(run: Run, tmp_path: Path) -> None:
     process = run(TWO)
     process.serves()

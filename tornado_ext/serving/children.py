@@ -83,6 +83,7 @@ class Children:
         sys.exit(0 if self._stopped(SOON) else RESTART)
 
     def _begin(self) -> None:
+        self._pids[self._task] = 0  # of the one before, if that died: see `end`
         if self._stopped():
             sys.exit(0)
         self._pids[self._task] = os.getpid()
@@ -107,7 +108,7 @@ class Children:
     def _kill(self, number: int, _: FrameType | None) -> None:
         """End at once after a second signal; or end the children, when they take too long."""
         for pid in self._pids:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 if pid:
                     os.kill(pid, signal.SIGKILL)
         if number == signal.SIGALRM:

@@ -2,13 +2,20 @@
 
 import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado.web import Application, RequestHandler
 
 from tornado_ext.serving.within import within
+
+if TYPE_CHECKING:
+    from tornado_ext.mysql import Database
+    from tornado_ext.sessions import SessionStore
+
+Question = Callable[[], Coroutine[Any, Any, bool]]
 
 TIMEOUT = 1.0  # seconds for each setting; all are asked at once
 
@@ -43,37 +50,43 @@ class ReadyHandler(RequestHandler):
 
 async def _answers(application: Application) -> dict[str, str]:
     """Return ``ok`` or the name of what is wrong, for each setting that can tell."""
-    asked = {name: each for name, each in application.settings.items() if _can_tell(each)}
+    found = {name: _question(setting) for name, setting in application.settings.items()}
+    asked = {name: question for name, question in found.items() if question is not None}
     return dict(zip(asked, await asyncio.gather(*map(_answer, asked.values())), strict=True))
 
 
-def _can_tell(setting: object) -> bool:
-    # Imported here, so that who serves without sessions or MySQL loads neither.
-    from tornado_ext.mysql import Database
-    from tornado_ext.sessions import SessionStore
-
-    if isinstance(setting, (SessionStore, Database)):
-        return True
-    health = getattr(setting, "health", None)
-    return inspect.iscoroutinefunction(health) and not isinstance(setting, type)
-
-
-async def _answer(setting: Any) -> str:
+async def _answer(question: Question) -> str:
     try:
-        return "ok" if await within(TIMEOUT, _is_well(setting)) else "away"
+        return "ok" if await within(TIMEOUT, question()) else "away"
     except Exception as exc:
         return type(exc).__name__
 
 
-async def _is_well(setting: Any) -> bool:
+def _question(setting: Any) -> Question | None:
+    """Return what tells whether ``setting`` is well, or None if nothing does."""
+    # Imported here, so that who serves without sessions or MySQL loads neither.
     from tornado_ext.mysql import Database
     from tornado_ext.sessions import SessionStore
 
     if isinstance(setting, SessionStore):
-        await setting.load(token_hex(32))
-    elif isinstance(setting, Database):
-        await setting.fetch_value("SELECT 1")
-    else:
-        health = await setting.health()
-        return isinstance(health, Mapping) and bool(health.get("ok"))
+        return partial(_loads, setting)
+    if isinstance(setting, Database):
+        return partial(_selects, setting)
+    if inspect.iscoroutinefunction(getattr(setting, "health", None)):
+        return None if isinstance(setting, type) else partial(_says, setting)
+    return None
+
+
+async def _loads(store: "SessionStore") -> bool:
+    await store.load(token_hex(32))
     return True
+
+
+async def _selects(database: "Database") -> bool:
+    await database.fetch_value("SELECT 1")
+    return True
+
+
+async def _says(setting: Any) -> bool:
+    health = await setting.health()
+    return isinstance(health, Mapping) and bool(health.get("ok"))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -22,7 +23,7 @@ from tests.sessions.test_sharded import (
 from tornado_ext.sessions import StoreUnavailable
 from tornado_ext.sessions import sharded as module
 from tornado_ext.sessions._sharding import upkeep
-from tornado_ext.sessions._sharding.asking import Decision
+from tornado_ext.sessions._sharding.asking import PROMPT, Decision
 from tornado_ext.sessions._sharding.node import Node
 from tornado_ext.sessions._sharding.transfer import Transfer
 from tornado_ext.sessions.sharded import ShardedRedisStore
@@ -60,7 +61,7 @@ def store(io_loop: IOLoop, shards: Shards) -> Iterator[ShardedRedisStore]:
 @pytest.fixture
 def unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes stay marked."""
-    monkeypatch.setattr(Transfer, "_settle_marks", lambda *_: asyncio.sleep(0))
+    monkeypatch.setattr(Transfer, "_settle_marks", lambda *_: asyncio.sleep(0, 0))
 
 
 async def becomes(store: ShardedRedisStore, name: str, state: str) -> None:
@@ -246,10 +247,11 @@ async def test_node_that_is_emptied_while_it_is_filled_is_filled_again(
     fill_from = Transfer._fill_from
     emptied: list[object] = []
 
-    async def fill_and_empty(self: Transfer, node: Node, other: Node, cursor: str) -> None:
-        await fill_from(self, node, other, cursor)
+    async def fill_and_empty(self: Transfer, node: Node, other: Node, *args: str) -> bool:
+        filled = await fill_from(self, node, other, *args)
         if other.name == "b" and not emptied:
             emptied.append(on(shards["a"], "FLUSHALL"))
+        return filled
 
     monkeypatch.setattr(Transfer, "_fill_from", fill_and_empty)
     shards["a"].restart(empty=True)
@@ -267,8 +269,8 @@ async def test_node_that_is_restarted_while_it_is_filled_is_filled_again(
     await store.create(key, RECORD, TTL)
     fill_from, restarted = Transfer._fill_from, asyncio.Event()
 
-    async def fill_and_restart(self: Transfer, node: Node, other: Node, cursor: str) -> None:
-        await fill_from(self, node, other, cursor)
+    async def fill_and_restart(self: Transfer, node: Node, other: Node, *args: str) -> bool:
+        filled = await fill_from(self, node, other, *args)
         if other.name == "c" and not restarted.is_set():
             restarted.set()
             on(shards["a"], "DEL", f"session:{key}")  # its data is a little old
@@ -277,6 +279,7 @@ async def test_node_that_is_restarted_while_it_is_filled_is_filled_again(
             shards["a"].restart()
             while node.run_id == run_id:
                 await asyncio.sleep(0.01)
+        return filled
 
     monkeypatch.setattr(Transfer, "_fill_from", fill_and_restart)
     shards["a"].restart(empty=True)
@@ -394,24 +397,24 @@ async def test_process_that_stood_still_in_the_middle_of_a_write_does_not_acknow
         return await repeat(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store._replicas, "repeat", repeat_later)
-    with pytest.raises(StoreUnavailable, match="while this process stood still"):
+    with pytest.raises(StoreUnavailable, match="the ring has changed"):
         await store.save(key, change(a="2"))
     await after.close()
 
 
 @pytest.mark.gen_test
-async def test_write_is_not_acknowledged_whose_node_was_restarted_while_a_process_stood_still(
+async def test_write_that_one_node_took_alone_is_not_acknowledged_if_it_was_restarted_meanwhile(
     store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.create("key", RECORD, TTL)
     repeat = store._replicas.repeat
 
     async def repeat_later(decision: Decision, *args: object) -> object:
-        decision.known_until, decision.run_id = 0.0, "of its run before"
+        decision.prompt_until, decision.run_id, decision.others = 0.0, "of its run before", []
         return await repeat(decision, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store._replicas, "repeat", repeat_later)
-    with pytest.raises(StoreUnavailable, match="while this process stood still"):
+    with pytest.raises(StoreUnavailable, match="may have lost what"):
         await store.save("key", change(a="2"))
 
 
@@ -437,3 +440,93 @@ async def test_write_of_a_process_that_starts_with_the_old_ring_is_not_lost(
     four[keeper].kill()
     assert (await after.load(key) or RECORD).fields == {"a": "2"}
     await after.close()
+
+
+@pytest.mark.gen_test
+async def test_write_is_given_back_to_a_node_that_was_emptied_and_filled_meanwhile(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create("key", RECORD, TTL)
+    other = store_on(shards)
+    await settle_all(other)
+    repeat = store._replicas.repeat
+
+    first = ""
+
+    async def repeat_later(decision: Decision, *args: object) -> object:
+        nonlocal first
+        first = name = decision.node.name
+        on(shards[name], "FLUSHALL")
+        await becomes(other, name, "catching up")
+        await settle(other)
+        return await repeat(decision, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store._replicas, "repeat", repeat_later)
+    assert await store.save("key", change(a="2")) == []
+    for name in store.owners("key"):
+        if name != first:
+            shards[name].kill()
+    assert (await other.load("key") or RECORD).fields == {"a": "2"}
+    await other.close()
+
+
+@pytest.mark.gen_test
+async def test_node_that_was_emptied_is_not_filled_before_prompt_writes_have_reached_the_others(
+    shards: Shards, store: ShardedRedisStore
+) -> None:
+    on(shards["a"], "FLUSHALL")
+    emptied = time.monotonic()
+    await becomes(store, "a", "catching up")
+    await settle(store)
+    assert time.monotonic() - emptied >= PROMPT
+
+
+@pytest.mark.gen_test
+async def test_fenced_write_is_the_last_one_though_another_clock_is_ahead(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create("key", RECORD, TTL)
+    fence = await store.lease("key", 30)
+    await store.load("key")
+    other, now = store_on(shards), time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + int(HOUR * 1e9))
+    await other.save("key", change(a="2"))
+    monkeypatch.undo()
+    await store.save("key", replace(change(a="3"), fence=fence))
+    assert (await other.load("key") or RECORD).fields == {"a": "3"}
+    await other.close()
+
+
+@pytest.mark.gen_test
+async def test_session_that_can_not_be_read_keeps_nobody_from_logging_in(
+    shards: Shards, store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLED", 0.0)
+    user = replace(RECORD, user_id="7")
+    await store.create("broken", user, TTL)
+    for name in store.owners("broken"):
+        on(shards[name], "DEL", "session:broken")
+        on(shards[name], "SET", "session:broken", "no hash")
+    await asyncio.sleep(0.01)
+    await store.create("next", user, TTL)
+    assert await store.load("next") == user
+
+
+@pytest.mark.gen_test
+async def test_process_that_is_too_slow_to_know_the_nodes_says_so(
+    store: ShardedRedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "HEARD_FOR", 0.0)
+    await store._replicas.upkeep().looked()
+    await store._replicas.upkeep().looked()
+    with pytest.raises(StoreUnavailable, match="too slow"):
+        await store.load("key")
+
+
+@pytest.mark.gen_test
+async def test_marks_of_another_ring_are_not_ours(shards: Shards, store: ShardedRedisStore) -> None:
+    on(shards["c"], "HSET", "missed:a", "session:x", "stamp")
+    on(shards["c"], "HSET", "ring", "ring_id", "of another")
+    await becomes(store, "c", "foreign")
+    await store._replicas.upkeep().looked()
+    assert (await store.health())["a"].state == "ok"

@@ -435,6 +435,12 @@ def test_full_redis_is_looked_at_all_the_same(copies: Copies) -> None:
     assert looked == [[], ["new"], [0], 1]
 
 
+def test_full_node_says_so_to_one_that_is_not_to_be_heard_of_too(copies: Copies) -> None:
+    assert copies.run(scripts.LOOK, ["ring", "rings", *MARKS], "", 1000) == [[], [], [0], 0]
+    copies.redis.config_set("maxmemory", 1)
+    assert copies.run(scripts.LOOK, ["ring", "rings", *MARKS], "", 1000) == [[], [], [0], 1]
+
+
 def test_claim_is_of_one_until_it_ends(copies: Copies) -> None:
     claims = [copies.run(scripts.CLAIM, ["claim"], who, TTL) for who in ("one", "two", "one")]
     assert claims == [1, 0, 1]
@@ -446,6 +452,14 @@ def test_node_that_has_lost_what_it_was_filled_with_gets_no_marker(copies: Copie
     copies.redis.hset("filling", mapping={"plan": "another"})
     assert copies.run(scripts.VOUCH, ["ring", "filling"], "plan", "node", "a") == 0
     assert copies.redis.exists("ring") == 0
+
+
+def test_how_far_a_node_was_filled_is_noted_for_that_filling_alone(copies: Copies) -> None:
+    assert copies.run(scripts.FILLED, ["filling"], "plan", "b", "done") == 0
+    copies.redis.hset("filling", mapping={"plan": "another"})
+    assert copies.run(scripts.FILLED, ["filling"], "plan", "b", "done") == 0
+    assert copies.run(scripts.FILLED, ["filling"], "another", "b", "7") == 1
+    assert copies.redis.hgetall("filling") == {"plan": "another", "b": "7"}
 
 
 def test_node_that_was_filled_gets_its_marker(copies: Copies) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions._sharding import scripts
@@ -13,7 +12,7 @@ from tornado_ext.sessions._sharding.copies import REPLACED, Copy, copy_of, merge
 from tornado_ext.sessions._sharding.node import Key, Node, NodeHealth, Write
 from tornado_ext.sessions._sharding.replicas import Replicas
 from tornado_ext.sessions.codec import key_of
-from tornado_ext.sessions.errors import LeaseLost, SessionGone, StoreUnavailable
+from tornado_ext.sessions.errors import LeaseLost, SessionCorrupt, SessionGone, StoreUnavailable
 from tornado_ext.sessions.indexed import REVOKED_FOR, SETTLED, batches, infos_of
 from tornado_ext.sessions.ring import Ring
 from tornado_ext.sessions.saving import is_live
@@ -140,7 +139,8 @@ class ShardedRedisStore(SessionStore):
 
         async def repeat(node: Node) -> int | list[str]:
             # What a node has missed may be older than a deletion that it has taken.
-            listed_for = milliseconds(LISTED_FOR) if node.trusted else ""
+            vouches = self._replicas.vouches(node, write.key)
+            listed_for = milliseconds(LISTED_FOR) if vouches else ""
             verdict: int | list[str] = await node.write(
                 scripts.SAVE, write, (), seen, "", 0, 0, listed_for, *texts
             )
@@ -149,14 +149,15 @@ class ShardedRedisStore(SessionStore):
             return verdict
 
         replies = await self._replicas.repeat(decision, write, repeat)
+        if scripts.GONE in replies:
+            return None
+        names = [name[1:] for name in deleted]
         last = max([last, *(reply[0] for reply in replies if isinstance(reply, list))])
-        if last > write.stamp and not fence:  # a lease begins with a load, which sees all stamps
+        if last > write.stamp:  # of a clock that is ahead: what it wrote is older all the same
             self._clock.saw(last)
-            write = self._write(write.key, change.ttl)
-            everywhere = replace(decision, others=[decision.node, *decision.others])
-            replies += (again := await self._replicas.repeat(everywhere, write, repeat))
-            deleted += [name for reply in again if isinstance(reply, list) for name in reply[1:]]
-        return None if scripts.GONE in replies else [name[1:] for name in dict.fromkeys(deleted)]
+            again = await self.save(key, change)
+            return None if again is None else list({*names, *again})
+        return names
 
     async def delete(self, key: str, *, replaced_for: float = 0) -> Record | None:
         """Put a tombstone in the place of each copy."""
@@ -254,9 +255,10 @@ class ShardedRedisStore(SessionStore):
         await self._replicas.repeat(decision, write, ask)
         with suppress(StoreUnavailable):  # then they leave at a later login
             for settled in decision.verdict:
-                if not is_live(await self.load(settled)):
-                    await self._bury(Key("session", settled), REVOKED, "missing", REVOKED_FOR)
-                    await self._leave(user, [settled])
+                with suppress(SessionCorrupt):  # it ends by itself
+                    if not is_live(await self.load(settled)):
+                        await self._bury(Key("session", settled), REVOKED, "missing", REVOKED_FOR)
+                        await self._leave(user, [settled])
 
     async def _leave(self, user: str, keys: Sequence[str]) -> None:
         index = Key("user", user)
@@ -296,9 +298,10 @@ class ShardedRedisStore(SessionStore):
 
         async def repeat(node: Node) -> None:
             if code == scripts.GONE:  # some other owner may have missed the tombstone that is there
-                await self._replicas.complete(key, decision.node, node)
-            else:
-                await bury(node, (), everywhere)
+                with suppress(StoreUnavailable):
+                    await self._replicas.complete(key, decision.node, node)
+                    return
+            await bury(node, (), everywhere)
 
         await self._replicas.repeat(decision, write, repeat)
         takers = [node for node in (decision.node, *decision.others) if node not in full]

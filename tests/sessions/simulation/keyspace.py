@@ -155,6 +155,8 @@ class Keyspace:
     # Sorted sets.
 
     def zadd(self, key: str, *args: str) -> int:
+        if args[0] == "XX":  # of members that are there: of none, as the scripts use it
+            return 0
         higher = args[0] == "GT"
         pairs = args[higher:]
         scores = self._made(key, SortedSet)

@@ -7,6 +7,8 @@ from typing import Any
 
 from tornado_ext.sessions._sharding.node import Node, NodeFailed
 
+PROMPT = 0.5  # seconds for a write to reach all owners; if they are over, the first is asked again
+
 
 @dataclass(slots=True)
 class Decision:
@@ -15,8 +17,10 @@ class Decision:
     node: Node
     verdict: Any
     others: list[Node]
-    owners: Set[str]
     run_id: str  # of that node
+    filling: str  # and the last one that it needed
+    prompt_until: float  # loop time; after that it may have been emptied and filled anew
+    owners: Set[str]
     known_until: float  # loop time, for these owners
 
 

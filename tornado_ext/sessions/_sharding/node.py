@@ -48,6 +48,7 @@ class Marker:
     run_id: str
     ring: str  # its description
     epoch: int  # how many rings came before that one
+    filling: str  # the last one that gave it what it had lost; each has a name of its own
 
     @classmethod
     def read(cls, said: Mapping[str, str]) -> "Marker":
@@ -55,13 +56,13 @@ class Marker:
         epoch = said.get("epoch", "")
         if not epoch.isdecimal():
             return NO_MARKER
-        node, ring_id, run_id, ring = (
-            said.get(name, "") for name in ("node", "ring_id", "run_id", "ring")
-        )
-        return cls(node, ring_id, run_id, ring, int(epoch))
+        texts = {
+            name: said.get(name, "") for name in ("node", "ring_id", "run_id", "ring", "filling")
+        }
+        return cls(epoch=int(epoch), **texts)
 
 
-NO_MARKER = Marker("", "", "", "", 0)
+NO_MARKER = Marker("", "", "", "", 0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +218,20 @@ class Node:
         keys = ["ring", "rings", *map(mark_key, others)]
         marker, rings, marks, full = await self.run(scripts.LOOK, keys, ring, int(heard_for * 1000))
         said = dict(zip(marker[::2], marker[1::2], strict=True))
-        self.marker = None
-        if said:
-            self.marker = Marker.read(said)
+        self.marker = Marker.read(said) if said else None
         self.rings = tuple(rings)
         self.full = bool(full)
         return dict(zip(others, marks, strict=True))
 
+    async def filling(self) -> str:
+        """Return after which filling it has lost nothing, by what it says now."""
+        return str(await self.command("HGET", "ring", "filling") or "")
+
     async def vouch(self, plan: str, ring_id: str, ring: str, epoch: int) -> bool:
         """Write the marker of a node that was filled by this plan; tell whether it still has it."""
-        said = asdict(Marker(self.name, ring_id, self.run_id, ring, epoch))
+        kept = self.marker.filling if self.marker and self.complete else ""
+        filling = kept or plan.rpartition(" ")[2]
+        said = asdict(Marker(self.name, ring_id, self.run_id, ring, epoch, filling))
         marker = chain.from_iterable(said.items())
         return bool(await self.run(scripts.VOUCH, ["ring", "filling"], plan, *marker))
 

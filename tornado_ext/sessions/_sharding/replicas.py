@@ -6,7 +6,7 @@ from typing import Any
 
 from tornado_ext.errors import ConfigurationError
 from tornado_ext.sessions._sharding import scripts
-from tornado_ext.sessions._sharding.asking import Decision, answers_of, decided
+from tornado_ext.sessions._sharding.asking import PROMPT, Decision, answers_of, decided
 from tornado_ext.sessions._sharding.node import OK, Key, Node, NodeFailed, NodeFull, Write
 from tornado_ext.sessions._sharding.upkeep import Upkeep
 from tornado_ext.sessions.errors import SessionCorrupt, StoreUnavailable
@@ -164,12 +164,22 @@ class Replicas:
                 continue
             others = [other for other in present if other is not node]
             absent = [name for name in owners if self.nodes.get(name) not in present]
+            prompt_until = asyncio.get_running_loop().time() + PROMPT
             try:
                 verdict = await decided(node, ask(node, absent))
             except NodeFailed as exc:
                 refused[node.name] = exc
                 continue
-            decision = Decision(node, verdict, others, owners.keys(), node.run_id, known_until)
+            decision = Decision(
+                node=node,
+                verdict=verdict,
+                others=others,
+                run_id=node.run_id,
+                filling=node.marker.filling if node.marker else "",
+                prompt_until=prompt_until,
+                owners=owners.keys(),
+                known_until=known_until,
+            )
             if not doubtful(verdict):
                 self._missed(node, [self.nodes[name] for name in refused])
                 return decision
@@ -185,16 +195,26 @@ class Replicas:
         answers = await answers_of(decision.others, ask)
         if failed := [node for node in decision.others if node not in answers]:
             await self.mark(decision.node, write, failed)
-        if asyncio.get_running_loop().time() >= decision.known_until:
-            await self._check(decision, write.key)
+        now = asyncio.get_running_loop().time()
+        if now >= decision.known_until:
+            await self._check_owners(decision, write.key)
+        if now >= decision.prompt_until:
+            await self._keep(decision, write.key, list(answers))
         return list(answers.values())
 
-    async def _check(self, decision: Decision, key: Key) -> None:
-        """Raise StoreUnavailable if others have gone on while this process stood still."""
+    async def _check_owners(self, decision: Decision, key: Key) -> None:
         await self.upkeep().known()
+        if not self.owners(key).keys() <= decision.owners:
+            raise StoreUnavailable("the ring has changed while this process stood still")
+
+    async def _keep(self, decision: Decision, key: Key, takers: Sequence[Node]) -> None:
+        """Give what was written back to the node that decided, if it may have lost it."""
         node = decision.node
-        if self.owners(key).keys() != decision.owners or node.run_id != decision.run_id:
-            raise StoreUnavailable("the nodes have changed while this process stood still")
+        if (await node.filling(), node.run_id) == (decision.filling, decision.run_id):
+            return
+        if not takers:
+            raise StoreUnavailable(f"node {node.name!r} may have lost what it took alone")
+        await self.copy(key, takers[0], node)
 
     async def mark(self, node: Node, write: Write, failed: Sequence[Node]) -> None:
         """Have ``node`` remember that others did not take a write that it took."""
@@ -203,6 +223,7 @@ class Replicas:
 
     async def tell(self, key: Key, ask: Callable[[Node], Awaitable[Any]]) -> None:
         """Have those owners do something that answer; StoreUnavailable if none does."""
+        await self.upkeep().known()
         present = [n for n in self.owners(key).values() if n and not n.away and not n.foreign]
         if not await answers_of(present, ask):
             raise StoreUnavailable(f"no node that keeps {key} answers")

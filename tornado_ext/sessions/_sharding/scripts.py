@@ -265,13 +265,15 @@ return done
 LOOK = (
     NOW
     + """
-local full = 0
+local full, told = 0, nil
 if ARGV[1] ~= '' then
-  local told = redis.pcall('ZADD', KEYS[2], now, ARGV[1])
-  if type(told) == 'table' and told.err then
-    if not told.err:find('used memory') then return told end
-    full = 1
-  end
+  told = redis.pcall('ZADD', KEYS[2], now, ARGV[1])
+else
+  told = redis.pcall('ZADD', KEYS[2], 'XX', now, '')  -- adds nothing, and is refused as the other
+end
+if type(told) == 'table' and told.err then
+  if not told.err:find('used memory') then return told end
+  full = 1
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2])
 local marks = {}
@@ -279,6 +281,14 @@ for i = 3, #KEYS do marks[#marks + 1] = redis.call('HLEN', KEYS[i]) end
 return {redis.call('HGETALL', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1), marks, full}
 """
 )
+
+# KEYS: how far a node was filled. ARGV: the plan of that, a node and the cursor that was reached.
+# Returns whether it was noted: not if what it was filled with is lost.
+FILLED = """
+if redis.call('HGET', KEYS[1], 'plan') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+return 1
+"""
 
 # KEYS: the marker, and how far a node was filled. ARGV: the plan of that, field, value, ... of the
 # marker. Returns whether it was set: not if the node has lost what it was filled with.

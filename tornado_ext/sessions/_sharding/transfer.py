@@ -5,11 +5,13 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING
 
 from tornado.log import app_log
 
 from tornado_ext.sessions._sharding import scripts
+from tornado_ext.sessions._sharding.asking import PROMPT
 from tornado_ext.sessions._sharding.node import MARKED, Key, Node, NodeFailed, mark_key
 from tornado_ext.sessions.errors import SessionCorrupt
 
@@ -35,6 +37,7 @@ class Transfer:
         self._ring = replicas.ring.description
         self._pace = pace
         self._claimant = secrets.token_hex(8)
+        self._numbers = count()  # of its fillings
 
     async def bring_up_to_date(self, node: Node, ring_id: str) -> bool:
         """Do what a node needs, unless another process does it; tell whether it was done.
@@ -44,12 +47,11 @@ class Transfer:
         if not await self._claim(node, CLAIM_FOR):
             return False
         try:
-            filled = node.state(self._ring) == MARKED or await self._fill(node, ring_id)
-            await self._settle_marks(node)
+            filled = node.state(self._ring) != MARKED and await self._fill(node, ring_id)
+            return await self._settle_marks(node) > 0 or filled
         finally:
             with suppress(NodeFailed):  # it ends by itself; and who is cancelled is to end
                 await self._claim(node, 0.001)
-        return filled
 
     async def _claim(self, node: Node, seconds: float) -> bool:
         lasts = int(seconds * 1000)
@@ -60,33 +62,54 @@ class Transfer:
 
         Where it stopped is kept on the node, so that another process goes on from there.
         """
-        others = [other for other in self._nodes if other is not node]
-        heard = {ring for each in self._nodes for ring in each.rings}
-        if any(other.away or other.foreign for other in others) or heard != {self._ring}:
+        if not self._may_fill(node):
             return False
-        if node.complete and not all(other.complete for other in others):
-            return False  # until these are, it vouches for what it has had in its ring
-        plan = " ".join([self._ring, *(each.run_id for each in self._nodes)])
+        of_these = self._of_these()
         kept = await node.command("HGETALL", "filling")
         cursors = dict(zip(kept[::2], kept[1::2], strict=True))
-        if cursors.pop("plan", "") != plan:
+        plan = cursors.pop("plan", "")
+        if plan.rpartition(" ")[0] != of_these:
+            cursors, plan = {}, f"{of_these} {self._claimant}.{next(self._numbers)}"
             await node.command("DEL", "filling")
             await node.command("HSET", "filling", "plan", plan)
-            cursors = {}
-        for other in others:
-            await self._fill_from(node, other, cursors.get(other.name, "0"))
-        if plan != " ".join([self._ring, *(each.run_id for each in self._nodes)]):
+            if self._replicas.ring.replicas > 1 and any(each.marker for each in self._nodes):
+                # What it took and lost is with the others by then, or is not acknowledged.
+                await asyncio.sleep(PROMPT)
+                if not self._may_fill(node):
+                    return False
+        for other in self._others(node):
+            if not await self._fill_from(node, other, cursors.get(other.name, "0"), plan):
+                return False
+        if of_these != self._of_these():
             return False
         ring_id = ring_id or await self._new_ring_id()
         return await node.vouch(plan, ring_id, self._ring, self._epoch())
 
-    async def _fill_from(self, node: Node, other: Node, cursor: str) -> None:
+    def _others(self, node: Node) -> list[Node]:
+        return [other for other in self._nodes if other is not node]
+
+    def _may_fill(self, node: Node) -> bool:
+        others = self._others(node)
+        heard = {ring for each in self._nodes for ring in each.rings}
+        if any(other.away or other.foreign for other in others) or heard != {self._ring}:
+            return False
+        # Until the others are complete, it vouches for what it has had in its ring.
+        return not node.complete or all(other.complete for other in others)
+
+    def _of_these(self) -> str:
+        return " ".join([self._ring, *(node.run_id for node in self._nodes)])
+
+    async def _fill_from(self, node: Node, other: Node, cursor: str, plan: str) -> bool:
+        """Tell whether the node still has what it was filled with by this plan."""
         if cursor == "done":
-            return
+            return True
         async for next_cursor, keys in self.pages(other, cursor):
             owned = [k for k in keys if node.name in self._replicas.ring.owners(k.hashed)]
             await self.copy(owned, other, [node])
-            await node.command("HSET", "filling", other.name, next_cursor or "done")
+            come = other.name, next_cursor or "done"
+            if not await node.run(scripts.FILLED, ["filling"], plan, *come):
+                return False
+        return True
 
     async def pages(self, node: Node, cursor: str = "0") -> AsyncIterator[tuple[str, list[Key]]]:
         """Yield all keys of sessions and indexes, some at a time, each time with the next cursor.
@@ -122,13 +145,16 @@ class Transfer:
                 for key in batch:
                     await self._copy([key], source, target)
 
-    async def _settle_marks(self, node: Node) -> None:
+    async def _settle_marks(self, node: Node) -> int:
+        """Return how many marks there were."""
+        settled = 0
         for other in self._nodes:
             if other is not node and not other.away and not other.foreign:
-                await self._settle_marks_of(node, other)
+                settled += await self._settle_marks_of(node, other)
+        return settled
 
-    async def _settle_marks_of(self, node: Node, other: Node) -> None:
-        cursor = ""
+    async def _settle_marks_of(self, node: Node, other: Node) -> int:
+        cursor, settled = "", 0
         while cursor != "0":
             marks = await other.command("HSCAN", mark_key(node.name), cursor or 0, "COUNT", BATCH)
             cursor, pairs = marks
@@ -138,6 +164,8 @@ class Transfer:
             await asyncio.gather(
                 *(other.run(scripts.UNMARK, [key], *mark) for mark in stamps.items())
             )
+            settled += len(stamps)
+        return settled
 
     async def _new_ring_id(self) -> str:
         """Return the id of a ring that is new: the first node keeps it."""

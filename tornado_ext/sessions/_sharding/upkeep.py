@@ -19,7 +19,7 @@ from tornado_ext.sessions._sharding.node import (
     NodeFailed,
 )
 from tornado_ext.sessions._sharding.transfer import Transfer
-from tornado_ext.sessions.errors import SessionCorrupt
+from tornado_ext.sessions.errors import SessionCorrupt, StoreUnavailable
 from tornado_ext.sessions.ring import Ring
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Upkeep:
         self._nodes = list(replicas.nodes.values())
         self._ring = replicas.ring.description
         self._ring_id = ""
+        self._rings = {self._ring: replicas.ring}  # by description: to make one takes milliseconds
         self._says = "" if silent else self._ring
         self._transfer = transfer or Transfer(replicas, self._half_of_the_time)
         self._timer: asyncio.TimerHandle | None = None
@@ -76,8 +77,14 @@ class Upkeep:
             self._timer = self.loop.call_later(HASTE, self.begin)
 
     async def known(self) -> float:
-        """Wait until the nodes were looked at; return until when this holds, in loop time."""
+        """Wait until the nodes were looked at; return until when this holds, in loop time.
+
+        :raises StoreUnavailable: if every look takes so long that it tells nothing any more.
+        """
+        deadline = self.loop.time() + 2 * HEARD_FOR
         while self.loop.time() >= self.known_until:
+            if self.loop.time() >= deadline:
+                raise StoreUnavailable("this process is too slow to know the nodes of the sessions")
             await self.looked()
         return self.known_until
 
@@ -101,10 +108,11 @@ class Upkeep:
 
     async def look(self) -> None:
         """Look at every node once, and judge them."""
+        before = [node.away for node in self._nodes]
         answered = await asyncio.gather(*map(self._look_at, self._nodes))
         # All at once: what one says may be against another.
-        for node, answers in zip(self._nodes, answered, strict=True):
-            if answers:
+        for node, away, answers in zip(self._nodes, before, answered, strict=True):
+            if answers and node.away == away:  # it has not failed since it answered
                 node.away = ""
         self._judge()
 
@@ -147,7 +155,6 @@ class Upkeep:
         self._ring_id = max(ids, key=lambda each: (ids[each], each), default=self._ring_id)
         rings = self._described()
         for node in self._nodes:
-            node.marks = sum(other.against.get(node.name, 0) for other in self._nodes)
             node.foreign = ""
             if (marker := markers.get(node)) is not None:
                 if marker.ring not in rings:
@@ -156,12 +163,15 @@ class Upkeep:
                     node.foreign = f"it holds the data of node {marker.node!r}"
                 elif marker.ring_id != self._ring_id:
                     node.foreign = "it holds the data of another ring"
+        ours = [node for node in self._nodes if not node.foreign]
+        for node in self._nodes:
+            node.marks = sum(other.against.get(node.name, 0) for other in ours)
         own = {node: marker for node, marker in markers.items() if not node.foreign}
         epoch = max((marker.epoch for marker in own.values()), default=0)
         for node, marker in own.items():
             node.outdated = marker.ring == self._ring and marker.epoch < epoch
         replicas = self._replicas
-        in_force = {text for node in self._nodes if not node.foreign for text in said_by(node)}
+        in_force = {text for node in ours for text in said_by(node)}
         replicas.other_rings = {
             text: rings[text] for text in in_force & rings.keys() - {self._ring}
         }
@@ -171,12 +181,11 @@ class Upkeep:
 
     def _described(self) -> dict[str, Ring]:
         """Return the rings that nodes and processes have."""
-        known = {self._ring: self._replicas.ring} | self._replicas.other_rings
-        rings = {}
-        for text in {text for node in self._nodes for text in said_by(node)}:
+        said = {text for node in self._nodes for text in said_by(node)}
+        for text in said - self._rings.keys():
             with suppress(ValueError, ConfigurationError):
-                rings[text] = known.get(text) or Ring.described(text)
-        return rings
+                self._rings[text] = Ring.described(text)
+        return {text: self._rings[text] for text in said & self._rings.keys()}
 
     def _log(self, states: dict[str, str]) -> None:
         in_use = any(node.marker for node in self._nodes)  # or a ring that is made now

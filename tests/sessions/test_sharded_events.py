@@ -194,6 +194,26 @@ async def test_mark_that_is_set_while_its_node_answers_a_look_is_not_forgotten(
     assert a.marks == 1
 
 
+@pytest.mark.gen_test
+async def test_write_without_a_node_that_just_comes_back_is_not_forgotten_by_the_look_that_finds_it(
+    shards: Shards, store: ShardedRedisStore, unsettled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = owned_by(store, "a", "b")
+    await store.create(key, RECORD, TTL)
+    a, b = (store._replicas.nodes[name] for name in "ab")
+
+    async def look(ring: str, others: Sequence[str], heard_for: float) -> dict[str, int]:
+        said = await Node.look(b, ring, others, heard_for)
+        assert await store.lease(key, 30)  # without a, which is still taken to be away
+        return said
+
+    await stand_still(store)
+    a.away = "cut off"
+    monkeypatch.setattr(b, "look", look)
+    await store._replicas.upkeep().look()
+    assert (a.away, a.marks) == ("", 1)
+
+
 # A node that comes back.
 
 

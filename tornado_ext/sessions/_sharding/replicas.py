@@ -181,7 +181,7 @@ class Replicas:
                 known_until=known_until,
             )
             if not doubtful(verdict):
-                self._missed(node, [self.nodes[name] for name in refused])
+                self._missed(node, [self.nodes[name] for name in absent if name in self.nodes])
                 return decision
             doubts[node.name] = decision
 
@@ -289,8 +289,10 @@ class Replicas:
         for other in failed:
             node.against[other.name] = node.against.get(other.name, 0) + 1
             other.marks += 1
-        if failed:
+        if any(not other.away and not other.foreign for other in failed):
             self._changed()
+        elif failed and self._upkeep is not None:
+            self._upkeep.marks_are_newer()
 
     def _changed(self) -> None:
         self.calm = False

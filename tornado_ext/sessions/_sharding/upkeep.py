@@ -76,6 +76,10 @@ class Upkeep:
             self._timer.cancel()
             self._timer = self.loop.call_later(HASTE, self.begin)
 
+    def marks_are_newer(self) -> None:
+        """Have a look that is under way forget none of the marks that are known by now."""
+        self._hurried = True
+
     async def known(self) -> float:
         """Wait until the nodes were looked at; return until when this holds, in loop time.
 
